@@ -1,0 +1,246 @@
+"""Entities in the shape in which the API shows them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+from . import coupons, totals
+from .state import Application, Campaign, Coupon, Effect, Event, Json, Profile, Referral, Session
+
+ACCOUNT_ID = 1
+EMPTY_LOYALTY: Json = {"programs": {}}
+
+
+def time(moment: datetime) -> str:
+    """Return RFC 3339 in UTC with milliseconds, as the real API writes it."""
+    utc = moment.astimezone(timezone.utc)
+    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _present(**optional: Any) -> Json:
+    shown = {name: value for name, value in optional.items() if value not in (None, "")}
+    return {n: time(v) if isinstance(v, datetime) else v for n, v in shown.items()}
+
+
+def profile(entity: Profile) -> Json:
+    """Return a ``CustomerProfile``; ``loyaltyMemberships`` is left out, there are none."""
+    return {
+        "id": entity.id,
+        "integrationId": entity.integration_id,
+        "created": time(entity.created),
+        "attributes": entity.attributes,
+        "accountId": ACCOUNT_ID,
+        "closedSessions": entity.closed_sessions,
+        "totalSales": entity.total_sales,
+        "lastActivity": time(entity.last_activity),
+        "audienceMemberships": [],
+        "sandbox": True,
+    }
+
+
+def anonymous_profile(moment: datetime) -> Json:
+    """Return what stands in for the profile of an anonymous V1 session."""
+    return profile(Profile(0, "", moment, moment))
+
+
+def _items(session: Session) -> list[Json]:
+    return [{**item, "position": index} for index, item in enumerate(session.cart_items)]
+
+
+def session_v2(session: Session) -> Json:
+    """Return a ``CustomerSessionV2`` with server-made totals in the application's currency."""
+    item_total = totals.cart_item_total(session)
+    costs = totals.additional_cost_total(session)
+    shown: Json = {
+        "id": session.id,
+        "integrationId": session.integration_id,
+        "created": time(session.created),
+        "updated": time(session.updated),
+        "applicationId": session.application_id,
+        "profileId": session.profile_id,
+        "state": session.state,
+        "cartItems": _items(session),
+        "additionalCosts": session.additional_costs,
+        "identifiers": session.identifiers,
+        "attributes": session.attributes,
+        "firstSession": session.first_session,
+        "updateCount": session.update_count,
+        "total": item_total + costs,
+        "cartItemTotal": item_total,
+        "additionalCostTotal": costs,
+        "cartItemAdditionalCostTotal": totals.cart_item_additional_cost_total(session),
+        "referralCode": session.referral_code,
+        **session.extras,
+    }
+    if session.coupon_codes:
+        shown["couponCodes"] = session.coupon_codes
+    return shown
+
+
+def session_v1(session: Session) -> Json:
+    """Return a ``CustomerSession``: one coupon, the client's own total, discounts by label."""
+    discounts: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for effect in session.effects:
+        if effect.effect_type.startswith("setDiscount"):
+            discounts[effect.props["name"]] += effect.props["value"]
+    return {
+        "integrationId": session.integration_id,
+        "created": time(session.created),
+        "applicationId": session.application_id,
+        "profileId": session.profile_id,
+        "coupon": session.coupon_codes[0] if session.coupon_codes else "",
+        "referral": session.referral_code,
+        "state": session.state,
+        "cartItems": _items(session),
+        "identifiers": session.identifiers,
+        "total": totals.total(session),
+        "attributes": session.attributes,
+        "firstSession": session.first_session,
+        "discounts": dict(discounts),
+    }
+
+
+def effect_v2(effect: Effect) -> Json:
+    """Return an ``Effect`` envelope."""
+    shown: Json = {
+        "campaignId": effect.campaign_id,
+        "rulesetId": effect.ruleset_id,
+        "ruleIndex": effect.rule_index,
+        "ruleName": effect.rule_name,
+        "effectType": effect.effect_type,
+        "props": effect.props,
+    }
+    if effect.triggered_by_coupon is not None:
+        shown["triggeredByCoupon"] = effect.triggered_by_coupon
+    return shown
+
+
+_V1_ARGUMENTS = {"rejectCoupon": ("value",), "rejectReferral": ("value",)}
+
+
+def effect_v1(effect: Effect) -> list[Any]:
+    """Return the 4-tuple of V1; argument orders beyond the documented ones are a guess."""
+    names = _V1_ARGUMENTS.get(effect.effect_type, tuple(effect.props))
+    call = [effect.effect_type, *(effect.props[name] for name in names)]
+    return [effect.campaign_id, effect.ruleset_id, effect.rule_index, call]
+
+
+def event(entity: Event) -> Json:
+    """Return an ``Event``; its effects are V1 tuples in every dialect."""
+    return {
+        "id": entity.id,
+        "created": time(entity.created),
+        "applicationId": entity.application_id,
+        "profileId": entity.profile_id,
+        "type": entity.type,
+        "attributes": entity.attributes,
+        "sessionId": entity.session_id,
+        "effects": [effect_v1(effect) for effect in entity.effects],
+        "ledgerEntries": [],
+        "meta": _meta(entity),
+    }
+
+
+def _meta(entity: Event) -> Json:
+    meta: Json = {}
+    for effect in entity.effects:
+        name = {"rejectCoupon": "coupon", "rejectReferral": "referral"}.get(effect.effect_type)
+        if name:
+            reason = effect.props["rejectionReason"]
+            detail = {"campaignId": effect.campaign_id, f"{name}Id": -1, "reason": reason}
+            if effect.triggered_by_coupon is not None:
+                detail[f"{name}Id"] = effect.triggered_by_coupon
+            meta[f"{name}RejectionReason"] = detail
+    return meta
+
+
+def coupon(entity: Coupon) -> Json:
+    """Return a ``Coupon``."""
+    return {
+        "id": entity.id,
+        "created": time(entity.created),
+        "campaignId": entity.campaign_id,
+        "value": entity.value,
+        "usageLimit": entity.usage_limit,
+        "usageCounter": entity.usage_counter,
+        "reservation": entity.reservation,
+        "isReservationMandatory": entity.is_reservation_mandatory,
+        "implicitlyReserved": entity.implicitly_reserved,
+        "reservationCounter": len(entity.reserved_for),
+        "attributes": entity.attributes,
+        **_present(
+            startDate=entity.start_date,
+            expiryDate=entity.expiry_date,
+            recipientIntegrationId=entity.recipient_integration_id,
+        ),
+    }
+
+
+def session_coupon(entity: Coupon, profile_id: str) -> Json:
+    """Return an ``IntegrationCoupon``: a coupon as one profile sees it."""
+    return {**coupon(entity), "profileRedemptionCount": entity.redeemed_by[profile_id]}
+
+
+def inventory_coupon(
+    application: Application, entity: Coupon, profile_id: str, now: datetime
+) -> Json:
+    """Return an ``InventoryCoupon``."""
+    state = coupons.wallet_state(application, entity, profile_id, now)
+    return {**session_coupon(entity, profile_id), "state": state}
+
+
+def referral(entity: Referral) -> Json:
+    """Return a ``Referral``."""
+    return {
+        "id": entity.id,
+        "created": time(entity.created),
+        "campaignId": entity.campaign_id,
+        "advocateProfileIntegrationId": entity.advocate,
+        "code": entity.code,
+        "usageCounter": entity.usage_counter,
+        "usageLimit": entity.usage_limit,
+        "attributes": entity.attributes,
+        **_present(
+            friendProfileIntegrationId=entity.friend,
+            startDate=entity.start_date,
+            expiryDate=entity.expiry_date,
+        ),
+    }
+
+
+def inventory_referral(entity: Referral) -> Json:
+    """Return an ``InventoryReferral``."""
+    return {**referral(entity), "referredCustomers": entity.referred}
+
+
+def campaign(entity: Campaign, application: Application, now: datetime) -> Json:
+    """Return a ``Campaign``."""
+    own = [c for c in application.coupons.values() if c.campaign_id == entity.id]
+    referred = [r for r in application.referrals.values() if r.campaign_id == entity.id]
+    return {
+        "id": entity.id,
+        "created": time(application.created),
+        "applicationId": application.id,
+        "userId": 1,
+        "name": entity.name,
+        "description": entity.description,
+        "state": entity.state,
+        "frontendState": "running" if entity.is_running(now) else "disabled",
+        "activeRulesetId": entity.id,
+        "tags": list(entity.tags),
+        "features": list(entity.features),
+        "attributes": entity.attributes,
+        "limits": [
+            {"action": limit.action, "limit": limit.limit, "entities": list(limit.entities)}
+            for limit in entity.limits
+        ],
+        "type": "advanced",
+        "reevaluateOnReturn": False,
+        "storesImported": False,
+        "couponRedemptionCount": sum(c.usage_counter for c in own),
+        "referralRedemptionCount": sum(r.usage_counter for r in referred),
+        **_present(startTime=entity.start_time, endTime=entity.end_time),
+    }

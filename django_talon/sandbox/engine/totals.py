@@ -1,0 +1,64 @@
+"""Sums of a session, in the application's currency, exact and unrounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from .state import Json, Session
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of a cart line: ``position`` of the line, ``sub_position`` within it."""
+
+    position: int
+    sub_position: int
+    item: Json
+
+    @property
+    def price(self) -> Decimal:
+        """The price of this piece before discounts."""
+        return amount(self.item.get("price"))
+
+
+def amount(value: Any) -> Decimal:
+    """Return a wire number as Decimal; nothing counts as zero."""
+    return Decimal(value or 0)
+
+
+def units(items: list[Json]) -> Iterator[Unit]:
+    """Yield every piece of every line, as Talon.One flattens carts."""
+    for position, item in enumerate(items):
+        for sub_position in range(item["quantity"]):
+            yield Unit(position, sub_position, item)
+
+
+def cart_item_total(session: Session) -> Decimal:
+    """Return the sum of price times quantity."""
+    lines = (amount(item.get("price")) * item["quantity"] for item in session.cart_items)
+    return sum(lines, Decimal(0))
+
+
+def cart_item_additional_cost_total(session: Session) -> Decimal:
+    """Return the additional costs of all pieces."""
+    total = Decimal(0)
+    for item in session.cart_items:
+        costs = (amount(cost["price"]) for cost in item.get("additionalCosts", {}).values())
+        total += sum(costs, Decimal(0)) * item["quantity"]
+    return total
+
+
+def additional_cost_total(session: Session) -> Decimal:
+    """Return all additional costs, of the session and of its items (a documented guess)."""
+    costs = (amount(cost["price"]) for cost in session.additional_costs.values())
+    return sum(costs, Decimal(0)) + cart_item_additional_cost_total(session)
+
+
+def total(session: Session) -> Decimal:
+    """Return the session's total before discounts; V1 sessions carry the client's own."""
+    if session.client_total is not None:
+        return session.client_total
+    return cart_item_total(session) + additional_cost_total(session)
