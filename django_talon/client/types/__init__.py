@@ -1,0 +1,1 @@
+"""Request and answer types, split by subject."""
