@@ -12,12 +12,13 @@ VOID = {"input", "img", "br", "hr", "link", "meta", "use", "path", "rect", "circ
 
 
 class Page(HTMLParser):
-    """One HTML page: the text of each element that has an id, and its forms by id and action."""
+    """One HTML page: the text of each element with an id, its forms, and the boxes to tick."""
 
     def __init__(self, response: requests.Response) -> None:
         super().__init__()
         self.url = response.url
         self.texts: dict[str, str] = {}
+        self.choices: dict[str, list[str]] = {}
         self.messages: list[str] = []
         self.forms: list[dict[str, Any]] = []
         self._open: list[tuple[str, str, str]] = []
@@ -29,9 +30,9 @@ class Page(HTMLParser):
         return self.texts.get(element_id, "")
 
     def form(self, name: str) -> dict[str, Any]:
-        """Return the form whose id is ``name``, or that leads to a path ending so."""
+        """Return the form with this id, or with a field of this name."""
         for form in self.forms:
-            if form["id"] == name or form["path"].endswith(name):
+            if form["id"] == name or name in form["fields"]:
                 return form
         raise LookupError(f"{self.url} has no form {name!r}")
 
@@ -39,7 +40,7 @@ class Page(HTMLParser):
         found = {key: value or "" for key, value in attrs}
         if tag == "form":
             url = urljoin(self.url, found.get("action", ""))
-            self.forms.append({"id": found.get("id"), "path": url, "fields": {}})
+            self.forms.append({"id": found.get("id"), "url": url, "fields": {}})
         if self.forms and found.get("name") and tag in ("input", "button"):
             self._add_field(found)
         if tag not in VOID:
@@ -57,8 +58,9 @@ class Page(HTMLParser):
             self.messages.append(data.strip())
 
     def _add_field(self, found: dict[str, str]) -> None:
-        is_offered = found.get("type") in ("checkbox", "radio", "submit")
-        if not is_offered:
+        if found.get("type") in ("checkbox", "radio"):
+            self.choices.setdefault(found["name"], []).append(found.get("value", ""))
+        elif found.get("type") != "submit":
             self.forms[-1]["fields"][found["name"]] = found.get("value", "")
 
 
@@ -80,7 +82,7 @@ class Person:
         found = self.page.form(form)
         return self._read(
             self._http.post(
-                found["path"],
+                found["url"],
                 data=found["fields"] | fields,
                 headers={"Referer": self.page.url},
                 timeout=30,
