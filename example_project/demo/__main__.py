@@ -94,8 +94,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "DATABASE": str(folder / "shop.sqlite3"),
         "CELERY_BROKER_URL": "filesystem://",
         # The second erasure waits for lease + hold: nobody should watch that for 90 seconds.
-        "TALON_ONE_DEADLINE": "5",
-        "TALON_ONE_LEASE": "6",
+        "TALON_ONE_DEADLINE": "3",
+        "TALON_ONE_LEASE": "8",
         "TALON_ONE_HOLD": "1",
     }
 
