@@ -42,7 +42,7 @@ def main() -> int:
             with House(Path(folder), say) as house:
                 return _demo(house, options)
         except KeyboardInterrupt:
-            say("\nInterrupted. Everything is stopped.")
+            say("\nInterrupted; everything is stopped.")
             return 130
 
 
@@ -150,7 +150,10 @@ def _stay(addresses: dict[str, str]) -> None:
     say(f"  admin     {addresses['admin']}      admin / admin")
     say(f"  sandbox   {addresses['sandbox']}/_sandbox/journal?world={WORLD}")
     say("\nCtrl-C stops everything.")
-    threading.Event().wait()
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        say("\nStopping.")
 
 
 def _write_ready_file(path: str | None, addresses: dict[str, str]) -> None:

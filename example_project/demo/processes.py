@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 PROJECT = Path(__file__).resolve().parents[2]
-MOST_FALSE_STARTS = 5
+MOST_FALSE_STARTS = 3
 SECONDS_TO_END = 10
 
 
