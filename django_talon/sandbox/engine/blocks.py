@@ -187,6 +187,4 @@ _CHECKS: dict[str, Callable[[Json, str, set[str], bool], None]] = {
 
 def mentions(blocks: tuple[Json, ...] | list[Json], kind: str) -> bool:
     """Say whether a block of this type occurs, in groups too."""
-    return any(
-        block["type"] == kind or mentions(block.get("blocks", []), kind) for block in blocks
-    )
+    return any(block["type"] == kind or mentions(block.get("blocks", []), kind) for block in blocks)

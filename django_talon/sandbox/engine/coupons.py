@@ -141,9 +141,7 @@ def wallet(application: Application, profile_id: str) -> list[Coupon]:
     ]
 
 
-def wallet_state(
-    application: Application, coupon: Coupon, profile_id: str, now: datetime
-) -> str:
+def wallet_state(application: Application, coupon: Coupon, profile_id: str, now: datetime) -> str:
     """Return active, used, expired, pending or disabled (talon-semantics 2.5)."""
     campaign = application.campaigns[coupon.campaign_id]
     ended = campaign.end_time is not None and campaign.end_time <= now

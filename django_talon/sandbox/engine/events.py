@@ -18,9 +18,9 @@ def track(world: World, application: Application, request: Json, *, dry: bool) -
     if dry or (stored is None and not session_id):
         session = stored or _transient(world, application, session_id, sent)
     else:
-        session = stored or sessions.update(
-            world, application, session_id, {"profile_id": sent}
-        ).session
+        session = (
+            stored or sessions.update(world, application, session_id, {"profile_id": sent}).session
+        )
     return _assess(world, application, session, request, dry=dry)
 
 
@@ -37,9 +37,7 @@ def _assess(
         event = Event(0, world.clock(), application.id, request["type"], session.profile_id)
         event.session_id, event.attributes = session.integration_id, attributes
     else:
-        event = record(
-            world, application, request["type"], session=session, attributes=attributes
-        )
+        event = record(world, application, request["type"], session=session, attributes=attributes)
         _touch(world, session.profile_id)
     evaluation = assess(world, application, session, event)
     event.effects = evaluation.effects
@@ -57,7 +55,5 @@ def assess(
 ) -> rules.Evaluation:
     """Run the rules for an event; the codes of the session are not looked at."""
     profile = world.profiles.get(session.profile_id)
-    scope = rules.Scope(
-        application, session, profile, world.clock(), world.additional_costs, event
-    )
+    scope = rules.Scope(application, session, profile, world.clock(), world.additional_costs, event)
     return rules.evaluate(scope, rules.Evaluation())

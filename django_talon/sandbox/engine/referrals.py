@@ -39,9 +39,7 @@ def _new_code(world: World, application: Application, pattern: str, characters: 
     return code
 
 
-def rejection(
-    application: Application, code: str, profile_id: str, now: datetime
-) -> Effect | None:
+def rejection(application: Application, code: str, profile_id: str, now: datetime) -> Effect | None:
     """Return the rejectReferral effect for a code that is not valid, else None."""
     referral = application.referrals.get(code)
     props = {"value": code, "rejectionReason": "ReferralNotFound"}

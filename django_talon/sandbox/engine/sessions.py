@@ -142,7 +142,7 @@ def assess(
 
 def merged(session: Session, changes: Json) -> Session:
     """Return a copy with what was sent; attributes merge by key, all else is replaced."""
-    news = {name: value for name, value in changes.items() if value is not None}
+    news = {n: v for n, v in changes.items() if v is not None or n == "client_total"}
     if "attributes" in news:
         news["attributes"] = profiles.merged(session.attributes, news["attributes"])
     return replace(session, **news)

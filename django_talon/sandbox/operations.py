@@ -1,0 +1,110 @@
+"""The operations of the Integration API: those emulated, and those known but absent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation. ``note`` says, for SANDBOX.md, what is missing; None means all is there."""
+
+    name: str
+    method: str
+    template: str
+    emulated: bool = True
+    note: str = ""
+
+    def match(self, parts: list[str]) -> dict[str, str] | None:
+        """Return the path parameters if the template fits these path segments."""
+        wanted = self.template.split("/")[1:]
+        if len(wanted) != len(parts):
+            return None
+        found = {}
+        for name, part in zip(wanted, parts, strict=True):
+            if name.startswith("{"):
+                found[name[1:-1]] = part
+            elif name != part:
+                return None
+        return found
+
+
+EMULATED = (
+    Operation("updateCustomerSessionV2", "PUT", "/v2/customer_sessions/{sessionId}"),
+    Operation("getCustomerSession", "GET", "/v2/customer_sessions/{sessionId}"),
+    Operation("updateCustomerSession", "PUT", "/v1/customer_sessions/{sessionId}"),
+    Operation("updateCustomerProfileV2", "PUT", "/v2/customer_profiles/{profileId}"),
+    Operation("updateCustomerProfile", "PUT", "/v1/customer_profiles/{profileId}"),
+    Operation("getCustomerInventory", "GET", "/v1/customer_profiles/{profileId}/inventory"),
+    Operation("trackEvent", "POST", "/v1/events"),
+    Operation("trackEventV2", "POST", "/v2/events"),
+    Operation(
+        "getReservedCustomers", "GET", "/v1/coupon_reservations/customerprofiles/{couponValue}"
+    ),
+    Operation("createCouponReservation", "POST", "/v1/coupon_reservations/{couponValue}"),
+    Operation("deleteCouponReservation", "DELETE", "/v1/coupon_reservations/{couponValue}"),
+    Operation("createReferral", "POST", "/v1/referrals"),
+    Operation("deleteCustomerData", "DELETE", "/v1/customer_data/{profileId}"),
+)
+
+_ABSENT = (
+    ("returnCartItems", "POST", "/v2/customer_sessions/{sessionId}/returns"),
+    ("reopenCustomerSession", "PUT", "/v2/customer_sessions/{sessionId}/reopen"),
+    ("updateCustomerProfilesV2", "PUT", "/v2/customer_profiles"),
+    ("trackEventV3", "POST", "/v3/events"),
+    ("getEventV3", "GET", "/v3/events/{integrationId}"),
+    ("createReferralsForMultipleAdvocates", "POST", "/v1/referrals_for_multiple_advocates"),
+    ("createAudienceV2", "POST", "/v2/audiences"),
+    ("updateAudienceV2", "PUT", "/v2/audiences/{audienceId}"),
+    ("deleteAudienceV2", "DELETE", "/v2/audiences/{audienceId}"),
+    ("deleteAudienceMembershipsV2", "DELETE", "/v2/audiences/{audienceId}/memberships"),
+    ("updateCustomerProfileAudiences", "POST", "/v2/customer_audiences"),
+    (
+        "updateAudienceCustomersAttributes",
+        "PUT",
+        "/v2/audience_customers/{audienceId}/attributes",
+    ),
+    ("integrationGetAllCampaigns", "GET", "/v1/integration/campaigns"),
+    ("bestPriorPrice", "POST", "/v1/best_prior_price"),
+    ("syncCatalog", "PUT", "/v1/catalogs/{catalogId}/sync"),
+    ("getCustomerAchievements", "GET", "/v1/customer_profiles/{integrationId}/achievements"),
+    (
+        "getCustomerAchievementHistory",
+        "GET",
+        "/v1/customer_profiles/{integrationId}/achievements/{achievementId}",
+    ),
+)
+
+_LOYALTY = "/v1/loyalty_programs/{loyaltyProgramId}"
+_PROFILE = f"{_LOYALTY}/profile/{{integrationId}}"
+_CARD = f"{_LOYALTY}/cards/{{loyaltyCardId}}"
+_CARD_V2 = "/v2/loyalty_programs/{loyaltyProgramId}/cards/{loyaltyCardId}"
+_ABSENT_LOYALTY = (
+    ("getLoyaltyBalances", "GET", f"{_PROFILE}/balances"),
+    ("getLoyaltyProgramProfileTransactions", "GET", f"{_PROFILE}/transactions"),
+    ("getLoyaltyProgramProfilePoints", "GET", f"{_PROFILE}/points"),
+    ("deleteLoyaltyTransactionsFromLedgers", "POST", f"{_PROFILE}/delete_transactions"),
+    ("joinLoyaltyProgram", "POST", f"{_PROFILE}/join"),
+    ("activateLoyaltyPoints", "POST", f"{_LOYALTY}/activate_points"),
+    ("generateLoyaltyCard", "POST", f"{_LOYALTY}/cards"),
+    ("getLoyaltyCardBalances", "GET", f"{_CARD}/balances"),
+    ("getLoyaltyCardTransactions", "GET", f"{_CARD}/transactions"),
+    ("getLoyaltyCardPoints", "GET", f"{_CARD}/points"),
+    ("linkLoyaltyCardToProfile", "POST", f"{_CARD_V2}/link_profile"),
+    ("unlinkLoyaltyCardFromProfile", "POST", f"{_CARD_V2}/unlink_profile"),
+)
+
+ABSENT = tuple(Operation(*row, emulated=False) for row in (*_ABSENT, *_ABSENT_LOYALTY))
+OPERATIONS = (*EMULATED, *ABSENT)
+
+
+def find(method: str, parts: list[str]) -> tuple[Operation | None, dict[str, str], list[str]]:
+    """Return the operation, its path parameters, and the methods this path does have.
+
+    A literal segment wins over a parameter because such templates stand first.
+    """
+    fitting = [(op, found) for op in OPERATIONS if (found := op.match(parts)) is not None]
+    for operation, found in fitting:
+        if operation.method == method:
+            return operation, found, []
+    return None, {}, sorted({operation.method for operation, _ in fitting})

@@ -1,0 +1,45 @@
+"""Campaign files: the shipped ones by name, others by path, JSON always, YAML if installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from . import wire
+from .engine.blocks import SeedError
+from .engine.campaigns import Seed, parse
+
+SHIPPED = Path(__file__).parent / "campaigns"
+
+
+def load(name: str) -> Seed:
+    """Return the shipped seed of this name, or the one in a file; raise SeedError."""
+    shipped = SHIPPED / f"{name}.json"
+    path = shipped if name.isidentifier() and shipped.exists() else Path(name)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SeedError(str(path), f"cannot be read: {error.strerror}") from error
+    return parse(_content(path, content), path.stem)
+
+
+def _content(path: Path, content: bytes) -> Any:
+    if path.suffix in {".yaml", ".yml"}:
+        return _yaml(path, content)
+    try:
+        return wire.decode(content)
+    except wire.MalformedError as error:
+        raise SeedError(str(path), f"is no JSON: {error}") from error
+
+
+def _yaml(path: Path, content: bytes) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise SeedError(str(path), "needs PyYAML: pip install django-talon[sandbox]") from error
+    try:
+        plain = json.dumps(yaml.safe_load(content), default=str)
+        return wire.decode(plain.encode())
+    except yaml.YAMLError as error:
+        raise SeedError(str(path), f"is no YAML: {error}") from error

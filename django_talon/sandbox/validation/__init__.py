@@ -1,0 +1,1 @@
+"""What requests must look like; every problem of a body is reported at once."""

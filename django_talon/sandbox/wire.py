@@ -1,0 +1,84 @@
+"""JSON in and out with exact numbers, and the request and answer every door exchanges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, unquote_to_bytes
+
+import msgspec
+
+Json = dict[str, Any]
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class MalformedError(ValueError):
+    """The body is no JSON, or is nested too deeply to be read."""
+
+
+def decode(body: bytes) -> Any:
+    """Return the parsed body, numbers with a fraction as Decimal; raise MalformedError."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
+        raise MalformedError(str(error)) from error
+
+
+def encode(payload: Any) -> bytes:
+    """Return JSON; a Decimal becomes a number, digit for digit."""
+    return _encoder.encode(payload)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as a door received it. Header names are lower case."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def path(self) -> str:
+        """The path as sent, still percent-encoded."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters; the last one of a name counts."""
+        sent = parse_qs(self.target.partition("?")[2], keep_blank_values=True)
+        return {name: values[-1] for name, values in sent.items()}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete answer; ``payload`` is what ``body`` says, for the journal."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    payload: Any = None
+
+
+@dataclass(frozen=True)
+class Broken:
+    """No answer: the connection is reset, or closed in silence."""
+
+    reset: bool = True
+
+
+def json_answer(status: int, payload: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    """Return an answer with a JSON body; a 204 has none."""
+    if status == 204:
+        return Answer(status, b"", headers or {})
+    kind = {"Content-Type": "application/json"}
+    return Answer(status, encode(payload), {**kind, **(headers or {})}, payload)
+
+
+def segments(path: str) -> list[str]:
+    """Return the decoded parts of a path; raise UnicodeDecodeError for bytes that are no text."""
+    return [unquote_to_bytes(part).decode() for part in path.split("/")[1:]]
