@@ -131,9 +131,8 @@ def _shop(port: int) -> Child:
 
 def _travel(addresses: dict[str, str], patience: float) -> bool:
     journal = Journal(addresses["sandbox"], WORLD, patience)
-    shop, sandbox = addresses["shop"], addresses["sandbox"]
     try:
-        Journey(shop, sandbox, KEY, journal, Report(journal)).run()
+        Journey(addresses["shop"], journal, Report(journal)).run()
     except MismatchError as error:
         say(f"\nThe journey ended early. Not as it should be: {error}.")
         return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -60,7 +61,7 @@ class Journal:
     """The journal of one sandbox world."""
 
     def __init__(self, sandbox: str, world: str, patience: float) -> None:
-        self._url = f"{sandbox}/_sandbox/journal"
+        self._sandbox = sandbox
         self._world = world
         self._patience = patience
         self._http = requests.Session()
@@ -68,10 +69,11 @@ class Journal:
 
     def calls(self) -> list[Call]:
         """Return every call so far, in the order of arrival."""
-        response = self._http.get(self._url, params={"world": self._world}, timeout=30)
-        response.raise_for_status()
-        found = json.loads(response.text, parse_float=Decimal)
-        return [_call(number, entry) for number, entry in enumerate(found)]
+        return [_call(entry) for entry in self._get("journal")]
+
+    def profile(self, profile_id: str) -> dict[str, Any] | None:
+        """Return the profile that Talon.One keeps, if it does."""
+        return self._get("state")["profiles"].get(profile_id)
 
     def wait(self, expected: dict[str, Any], since: int) -> Call | None:
         """Return the first good answer to a call that tells this, from number ``since`` on.
@@ -88,18 +90,24 @@ class Journal:
                 return None
             time.sleep(0.1)
 
+    def _get(self, what: str) -> Any:
+        url = f"{self._sandbox}/_sandbox/{what}"
+        response = self._http.get(url, params={"world": self._world}, timeout=30)
+        response.raise_for_status()
+        return json.loads(response.text, parse_float=Decimal)
+
 
 def as_told(call: Call) -> dict[str, Any]:
     return {"method": call.method, "path": call.path, "status": call.status, **call.told}
 
 
-def _call(number: int, entry: dict[str, Any]) -> Call:
+def _call(entry: dict[str, Any]) -> Call:
     return Call(
-        number=number,
+        number=entry["index"],
         method=entry["method"],
         path=entry["path"],
         status=entry["status"] or 0,
-        started=float(entry["started"]),
+        started=datetime.fromisoformat(entry["started"].replace("Z", "+00:00")).timestamp(),
         body=entry["body"] if isinstance(entry["body"], dict) else {},
         answer=entry["answer"] if isinstance(entry["answer"], dict) else {},
     )

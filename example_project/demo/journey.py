@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-import requests
-
 from example_project.demo.journal import Journal
 from example_project.demo.person import Person
 from example_project.demo.report import Report
 
-SESSIONS = "/v2/customer_sessions/"
 CUSTOMER = "ada"
 OPERATOR = "admin"
 
@@ -34,8 +31,6 @@ class Journey:
     """The persons of the journey, and what they learn on the way."""
 
     shop: str
-    sandbox: str
-    key: str
     journal: Journal
     report: Report
 
@@ -215,10 +210,5 @@ class Journey:
         return sum((euros(line) for line in lines), Decimal(0))
 
     def _tier_at_talon_one(self) -> str | None:
-        response = requests.get(
-            f"{self.sandbox}/v1/customer_profiles/{self.adas_profile}/inventory?profile=true",
-            headers={"Authorization": f"ApiKey-v1 {self.key}"},
-            timeout=30,
-        )
-        profile = response.json().get("profile") or {} if response.ok else {}
-        return (profile.get("attributes") or {}).get("tier")
+        profile = self.journal.profile(self.adas_profile) or {}
+        return profile.get("attributes", {}).get("tier")
