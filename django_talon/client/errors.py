@@ -16,8 +16,6 @@ Everything the client can raise.
     + TalonUnreadableAnswer  2xx, but not the JSON asked for               retryable, ambiguous
 """
 
-# ruff: noqa: N818 - the names say what happened, as in requests and httpx
-
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -173,10 +173,12 @@ def _trusting() -> ssl.SSLContext:
 
 
 def _read(response: urllib3.BaseHTTPResponse) -> bytes | None:
-    packed = response.read(LONGEST_ANSWER + 1, decode_content=False)
-    if len(packed) > LONGEST_ANSWER:
-        response.close()
-        return None
+    packed = b""
+    while piece := response.read(LONGEST_ANSWER + 1 - len(packed), decode_content=False):
+        packed = packed + piece if packed else piece
+        if len(packed) > LONGEST_ANSWER:
+            response.close()
+            return None
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     return _unpacked(packed) if encoding in ("gzip", "x-gzip") else packed
 
@@ -213,6 +215,8 @@ class Mounted:
         timeout = exchange.patience(connect), exchange.patience()
         exchange.sent = True
         response = self._adapter.send(prepared, stream=True, timeout=timeout, proxies={})
+        if response.raw is None:
+            return Answer(response.status_code, response.headers, response.content)
         with response:
             data = _drained(response.iter_content(_CHUNK), exchange)
         return Answer(response.status_code, response.headers, data)

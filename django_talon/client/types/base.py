@@ -114,12 +114,12 @@ def salvage(data: bytes | msgspec.Raw, kind: Any) -> Any:
     for strict in (True, False):
         try:
             return decoder(kind, strict=strict).decode(data)
-        except msgspec.ValidationError:  # noqa: PERF203
+        except msgspec.ValidationError:
             continue
     for part in _parts(kind):
         try:
             return _salvage_part(data, part)
-        except (msgspec.ValidationError, TypeError):  # noqa: PERF203
+        except (msgspec.ValidationError, TypeError):
             continue
     return decode_plain(data)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import UNSET, field
+from msgspec import UNSET, UnsetType, field
 
 from django_talon.client.types import props
 from django_talon.client.types.base import JSON, Model, Opt, decode_plain, decoder, encode, salvage
@@ -89,7 +89,7 @@ class Effect(Model, frozen=True, kw_only=True):
     adjustment_reference_id: Opt[str] = UNSET
 
     def __post_init__(self) -> None:
-        if not isinstance(self.props, props.EffectProps):
+        if not isinstance(self.props, (props.EffectProps, UnsetType)):
             typed = _typed(self.effect_type, self.props)
             msgspec.structs.force_setattr(self, "props", typed)
 
@@ -166,6 +166,6 @@ def _typed(effect_type: Any, value: Any) -> Any:
     for strict in (True, False):
         try:
             return decoder(kind, strict=strict).decode(data)
-        except msgspec.ValidationError:  # noqa: PERF203
+        except msgspec.ValidationError:
             continue
     return decode_plain(data)

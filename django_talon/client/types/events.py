@@ -149,7 +149,7 @@ class IntegrationStateV2(State, frozen=True, kw_only=True):
     customer_session: Opt[CustomerSessionV2] = UNSET
     coupons: Opt[Sequence[Coupon]] = UNSET
     referral: Opt[Referral] = UNSET
-    return_: Opt[Return] = msgspec.field(default=UNSET, name="return")
+    return_: Opt[Return] = UNSET
     previous_returns: Opt[Sequence[Return]] = UNSET
 
 
