@@ -1,0 +1,318 @@
+"""``talon.evaluate``: one answer now, within a budget, and never an error for the shopper."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from django_talon.client import TalonError, decode_effects
+from django_talon.conf import Application, TalonConfigurationError, conf
+from django_talon.effects.allocation import Allocation, LineDiscount, NamedDiscount, allocate
+from django_talon.models import CodeEntry, CustomerSession, Evaluation, OutboxRow
+from django_talon.models.outbox import Kind
+from django_talon.outbox import backoff, calls, clock, endpoint, lanes, sessions
+from django_talon.outbox.marks import mark
+from django_talon.outbox.session_steps import UPDATE, Subject, send_open
+from django_talon.outbox.sessions import Rendered
+from django_talon.outbox.trip import LeaseRanOut, NotYet, Trip
+from django_talon.shop.registry import adapter_for
+from django_talon.shop.snapshots import SessionSnapshot, SnapshotError
+
+logger = logging.getLogger("django_talon")
+
+ZERO = Decimal(0)
+
+
+class PromotionsUnavailable(Exception):
+    """No answer came, and ``ON_FAILURE`` is ``"closed"``: do not sell without one."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A code that was refused, with the API's reason and a text for the shopper."""
+
+    code: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Notification:
+    """A text that a campaign wants the shopper to see."""
+
+    kind: str
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class FreeItem:
+    """Something a campaign adds for nothing; putting it into the cart is the shop's choice."""
+
+    sku: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a cart costs after promotions. Amounts are rounded, in the Application's currency."""
+
+    currency: str = "EUR"
+    allocation: Allocation = field(default_factory=Allocation)
+    accepted: Sequence[str] = ()
+    rejected: Sequence[Rejection] = ()
+    notifications: Sequence[Notification] = ()
+    free_items: Sequence[FreeItem] = ()
+    effects: Sequence[Any] = ()
+    #: ``False`` if Talon.One could not be asked; then there are no promotions.
+    answered: bool = False
+
+    @property
+    def subtotal(self) -> Decimal:
+        return self.allocation.subtotal
+
+    @property
+    def additional_costs(self) -> Decimal:
+        return self.allocation.additional_costs
+
+    @property
+    def discount(self) -> Decimal:
+        return self.allocation.discount
+
+    @property
+    def total(self) -> Decimal:
+        return self.allocation.total
+
+    @property
+    def discounts(self) -> Sequence[NamedDiscount]:
+        return self.allocation.discounts
+
+    @property
+    def lines(self) -> Mapping[str, LineDiscount]:
+        return self.allocation.lines
+
+
+def evaluate(
+    cart: Any, *, fresh: bool = False, enter: Iterable[str] = (), remove: Iterable[str] = ()
+) -> Answer:
+    """Return what Talon.One says of a cart, as it is now.
+
+    A stored answer is used while the cart is the same and the answer younger
+    than ``EVALUATION_MAX_AGE``; ``fresh=True`` asks anew, as before a payment.
+    ``enter`` and ``remove`` are codes that the shopper typed in or took out.
+
+    Takes at most ``CHECKOUT_BUDGET`` seconds. Inside a transaction, or while a
+    worker is busy with the same customer, the question is a dry one. If no
+    answer comes, ``ON_FAILURE`` decides: ``"open"`` and ``"last_known"`` never
+    raise, ``"closed"`` raises `PromotionsUnavailable`. Never an answer for
+    another content of the cart.
+    """
+    subject = _subject(cart)
+    key = subject.key
+    if _change_codes(key, list(enter), list(remove)):
+        mark(cart)
+    if not conf.ENABLED:
+        return Answer()
+    try:
+        found = _find(subject)
+    except (SnapshotError, TalonConfigurationError) as error:
+        logger.warning("evaluate() went without promotions: %s", error)
+        return Answer()
+    return _evaluate(subject, found, fresh)
+
+
+def _subject(cart: Any) -> Subject:
+    adapter = adapter_for(cart)
+    return Subject(adapter, adapter.key("cart", cart.pk), cart)
+
+
+@dataclass(frozen=True)
+class _Found:
+    app: Application
+    rendered: Rendered
+
+
+def _find(subject: Subject) -> _Found:
+    session = sessions.of_cart(subject.key)
+    if session is not None and (session.is_over or session.order):
+        session = None
+    app = sessions.application_of(session, subject.instance)
+    known = session or sessions.new(app.alias, cart=subject.key)
+    rendered = sessions.render(subject.adapter, subject.instance, known, app)
+    return _Found(app, rendered)
+
+
+def _evaluate(subject: Subject, found: _Found, fresh: bool) -> Answer:
+    if not found.rendered.snapshot.items:
+        return _answer(found, subject.key, [])
+    stored = _stored(found, max_age=conf.EVALUATION_MAX_AGE)
+    if stored is not None and not fresh:
+        return _answer(found, subject.key, stored)
+    try:
+        effects = _ask(subject, found)
+    except (TalonError, TalonConfigurationError) as error:
+        logger.warning("evaluate() got no answer: %s.", type(error).__name__)
+        return _without_answer(found, subject.key)
+    return _answer(found, subject.key, effects)
+
+
+def _stored(found: _Found, max_age: float | None) -> Sequence[Any] | None:
+    """Return the stored effects if they belong to this very content."""
+    stored = Evaluation.objects.filter(
+        session__integration_id=found.rendered.session.integration_id,
+        fingerprint=found.rendered.fingerprint,
+    )
+    if max_age is not None:
+        stored = stored.filter(evaluated_at__gt=clock.now() - timedelta(seconds=max_age))
+    row = stored.first()
+    return None if row is None else decode_effects(row.effects.encode())
+
+
+def _ask(subject: Subject, found: _Found) -> Sequence[Any]:
+    """Ask Talon.One within the budget; for real if both leases are free, else dry."""
+    if not endpoint.is_usable(found.app):
+        raise TalonError(f"The endpoint of {found.app.alias} is resting after failures.")
+    ends = time.monotonic() + conf.CHECKOUT_BUDGET
+    if not connections[clock.outbox_alias()].in_atomic_block:
+        with _trip(subject, ends) as trip:
+            if trip is not None and (effects := _ask_for_real(trip, subject)) is not None:
+                return effects
+    return _ask_dry(subject, found, ends)
+
+
+@contextmanager
+def _trip(subject: Subject, ends: float) -> Iterator[Trip | None]:
+    """Hold the cart's lane, with the marks that the answer will retire."""
+    lease = lanes.acquire(subject.key, clock.now())
+    if lease is None:
+        yield None
+        return
+    try:
+        rows = list(OutboxRow.objects.filter(lane=lease.key).order_by("id"))
+        marks = [row for row in rows if row.kind == Kind.MARK and row.aggregate == subject.key]
+        # Facts keep their turn: with one waiting, nothing may be sent before it.
+        is_free = len(marks) == len(rows)
+        yield Trip(lease, subject.key, marks, ends=ends) if is_free else None
+    finally:
+        lanes.release(lease)
+
+
+def _ask_for_real(trip: Trip, subject: Subject) -> Sequence[Any] | None:
+    # Rendered again: what was read before the lease may be old.
+    found = _find(subject)
+    try:
+        send_open(trip, subject, found.rendered, found.app)
+    except (NotYet, LeaseRanOut):
+        return None
+    except TalonError as error:
+        _note_failure(trip, found.app, error)
+        raise
+    return _stored(_find_again(found, subject), max_age=None) or []
+
+
+def _find_again(found: _Found, subject: Subject) -> _Found:
+    """Return the session that was sent: it may be a new one, and codes may be refused by now."""
+    session = sessions.of_cart(subject.key) or found.rendered.session
+    return _Found(found.app, Rendered(session, found.rendered.snapshot, session.fingerprint))
+
+
+def _note_failure(trip: Trip, app: Application, error: TalonError) -> None:
+    verdict = backoff.judge(error, attempts=0)
+    endpoint.note(app, verdict, error)
+    if verdict.lane_delay and error.ambiguous:
+        lanes.block([trip.lease.key, *trip.held], verdict.lane_delay, verdict.why)
+
+
+def _ask_dry(subject: Subject, found: _Found, ends: float) -> Sequence[Any]:
+    """Ask without changing anything at Talon.One; the marks stay for the worker."""
+    state = calls.call(
+        found.app,
+        subject.key,
+        UPDATE,
+        found.rendered.session.integration_id,
+        sessions.request(found.rendered.snapshot, "open"),
+        dry=True,
+        deadline=max(ends - time.monotonic(), 0.001),
+    )
+    return list(state.effects)
+
+
+def _without_answer(found: _Found, key: str) -> Answer:
+    """Do what ``ON_FAILURE`` says."""
+    if conf.ON_FAILURE == "closed":
+        raise PromotionsUnavailable(
+            "Talon.One gave no answer within CHECKOUT_BUDGET, and ON_FAILURE is 'closed'."
+        )
+    known = _stored(found, max_age=None) if conf.ON_FAILURE == "last_known" else None
+    return _answer(found, key, known or [], answered=known is not None)
+
+
+def _answer(found: _Found, key: str, effects: Sequence[Any], *, answered: bool = True) -> Answer:
+    snapshot: SessionSnapshot = found.rendered.snapshot
+    refused = {
+        effect.props.value: effect.props.rejection_reason
+        for effect in effects
+        if effect.effect_type == "rejectCoupon"
+    }
+    entries = CodeEntry.objects.filter(cart=key, status=CodeEntry.Status.REJECTED)
+    refused = {**dict(entries.order_by("pk").values_list("code", "reason")), **refused}
+    return Answer(
+        currency=found.app.currency,
+        allocation=allocate(snapshot.items, snapshot.additional_costs, effects, found.app.currency),
+        accepted=[e.props.value for e in effects if e.effect_type == "acceptCoupon"],
+        rejected=[Rejection(code, why, message(why)) for code, why in refused.items()],
+        notifications=[
+            Notification(e.props.notification_type, e.props.title, e.props.body)
+            for e in effects
+            if e.effect_type == "showNotification"
+        ],
+        free_items=[
+            FreeItem(e.props.sku, e.props.name) for e in effects if e.effect_type == "addFreeItem"
+        ],
+        effects=effects,
+        answered=answered,
+    )
+
+
+def _change_codes(key: str, enter: Collection[str], remove: Collection[str]) -> bool:
+    """Keep what the shopper typed in or took out; return whether anything changed."""
+    changed = False
+    entries = CodeEntry.objects.filter(cart=key)
+    for code in filter(None, (code.strip()[:100] for code in [*enter, *remove])):
+        changed |= bool(entries.filter(code__iexact=code).delete()[0])
+    for code in filter(None, (code.strip()[:100] for code in enter)):
+        CodeEntry.objects.create(cart=key, code=code)
+        changed = True
+    return changed
+
+
+def message(reason: str) -> str:
+    """Return a text for the shopper; an unknown reason gets the general one."""
+    texts = {
+        "CouponNotFound": _("We do not know this code."),
+        "CouponExpired": _("This code has expired."),
+        "CouponStartDateInFuture": _("This code is not valid yet."),
+        "CouponLimitReached": _("This code has been used up."),
+        "CampaignLimitReached": _("This promotion has been used up."),
+        "ProfileLimitReached": _("You have used this code as often as it can be used."),
+        "CouponRecipientDoesNotMatch": _("This code belongs to another customer."),
+        "CouponPartOfNotRunningCampaign": _("This promotion is not running."),
+        "CouponReservationRequired": _("This code has to be reserved for you first."),
+        "ProfileRequired": _("Log in to use this code."),
+        "CouponRejectedByCondition": _("Your cart does not meet the conditions of this code."),
+    }
+    return texts.get(reason, _("This code cannot be used for this cart."))
+
+
+def session_of(cart: Any) -> CustomerSession | None:
+    """Return the customer session of a cart, if it has one."""
+    return sessions.of_cart(_subject(cart).key)

@@ -1,0 +1,1 @@
+"""Marks and facts in the shop's transactions; lanes, delivery and retries in the workers."""

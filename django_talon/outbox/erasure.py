@@ -1,0 +1,94 @@
+"""Delivery of erasures: delete, delete again once no late call can follow, read back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django_talon.client import CustomerInventory, TalonRejected
+from django_talon.conf import Application, application, applications, conf
+from django_talon.models import CustomerProfile, CustomerSession, Erasure, OutboxRow
+from django_talon.models.identity import SessionState
+from django_talon.outbox import answers, clock, lanes
+from django_talon.outbox.session_steps import cancel
+from django_talon.outbox.trip import NotYet, Trip
+from django_talon.signals import customer_erased
+
+
+def deliver_erasure(trip: Trip) -> None:
+    """Make the next sweep of an erasure."""
+    erasure = Erasure.objects.filter(pk=(trip.row.payload or {}).get("erasure")).first()
+    if erasure is None or erasure.status == Erasure.Status.DONE:
+        answers.forget(trip.ids)
+        return
+    app = _application(trip.row, erasure)
+    with trip.customer(app, erasure.profile_id):
+        _cancel_open_sessions(trip, erasure)
+        _delete(trip, app, erasure.profile_id)
+        proof = {} if erasure.first_sweep_at is None else _read_back(trip, app, erasure)
+    if erasure.first_sweep_at is None or proof["attributes"]:
+        _swept(erasure)
+    else:
+        _done(trip, erasure, proof)
+
+
+def _application(row: OutboxRow, erasure: Erasure) -> Application:
+    """Return any Application of the environment: they share the profiles."""
+    for app in applications():
+        if app.environment == erasure.environment:
+            return app
+    return application(row.application)
+
+
+def _cancel_open_sessions(trip: Trip, erasure: Erasure) -> None:
+    open_ones = CustomerSession.objects.filter(
+        profile_id=erasure.profile_id, state=SessionState.OPEN
+    )
+    for session in open_ones:
+        app = application(session.application)
+        if app.environment == erasure.environment:
+            cancel(trip, app, session)
+
+
+def _delete(trip: Trip, app: Application, profile_id: str) -> None:
+    try:
+        trip.call(app, "delete_customer_data", profile_id)
+    except TalonRejected as error:
+        if error.status != 404:
+            raise
+
+
+def _read_back(trip: Trip, app: Application, erasure: Erasure) -> dict[str, object]:
+    """Return what Talon.One still has; it keeps the id of a deleted customer."""
+    try:
+        inventory: CustomerInventory = trip.call(
+            app, "get_customer_inventory", erasure.profile_id, profile=True
+        )
+    except TalonRejected as error:
+        if error.status != 404:
+            raise
+        return {"profile": "unknown", "attributes": 0}
+    left = getattr(inventory.profile, "attributes", None) or {}
+    return {"profile": "without data" if not left else "with data", "attributes": len(left)}
+
+
+def _swept(erasure: Erasure) -> None:
+    """Sweep again when no call that is under way now can bring the person back."""
+    now = clock.now()
+    erasure.status = Erasure.Status.SWEPT
+    erasure.first_sweep_at = erasure.first_sweep_at or now
+    erasure.save()
+    raise NotYet(now + timedelta(seconds=conf.LEASE + conf.HOLD))
+
+
+def _done(trip: Trip, erasure: Erasure, proof: dict[str, object]) -> None:
+    profile_id = erasure.profile_id
+    erasure.status = Erasure.Status.DONE
+    erasure.second_sweep_at = erasure.confirmed_at = clock.now()
+    erasure.proof = proof
+    erasure.profile_id = ""
+    erasure.save()
+    CustomerProfile.objects.filter(environment=erasure.environment, profile_id=profile_id).delete()
+    CustomerSession.objects.filter(profile_id=profile_id).update(profile_id="")
+    lanes.forget(lanes.profile_lane(erasure.environment, profile_id))
+    answers.forget(trip.ids)
+    customer_erased.send_robust(sender=Erasure, erasure=erasure)

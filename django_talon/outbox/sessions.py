@@ -1,0 +1,197 @@
+"""Which customer session belongs to a cart or an order, and what it contains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from django_talon.conf import Application, application, conf, route
+from django_talon.models import CodeEntry, CustomerSession, Erasure, Installation
+from django_talon.models.identity import SessionState, new_integration_id
+from django_talon.shop.adapter import Adapter
+from django_talon.shop.fingerprint import fingerprint
+from django_talon.shop.registry import adapter_of_key
+from django_talon.shop.snapshots import SessionSnapshot, SnapshotError
+
+GUEST = "guest-"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A session with the content it should have."""
+
+    session: CustomerSession
+    snapshot: SessionSnapshot
+    fingerprint: str
+
+    @property
+    def is_news(self) -> bool:
+        """Whether Talon.One does not have this yet."""
+        return self.fingerprint != self.session.fingerprint
+
+
+def of_cart(key: str) -> CustomerSession | None:
+    """Return the latest session of a cart."""
+    return CustomerSession.objects.filter(cart=key).order_by("-pk").first()
+
+
+def of_order(key: str, cart_key: str) -> CustomerSession | None:
+    """Return the session of an order; one of its cart is taken over."""
+    found = CustomerSession.objects.filter(order=key).order_by("-pk").first()
+    if found is not None or not cart_key:
+        return found
+    session = of_cart(cart_key)
+    if session is None or session.order or session.is_over:
+        return None
+    take_over(session, key)
+    return session
+
+
+def take_over(session: CustomerSession, order_key: str) -> None:
+    """Let the order have its cart's session, entered codes included."""
+    session.order = order_key
+    session.cart_fingerprint = lines_fingerprint(session.cart)
+    session.save()
+    CodeEntry.objects.filter(cart=session.cart).update(cart=order_key)
+
+
+def lines_fingerprint(cart_key: str) -> str:
+    """Return the fingerprint of the lines that a cart has now; empty if it is gone."""
+    if not cart_key:
+        return ""
+    adapter = adapter_of_key(cart_key)
+    cart = adapter.find(cart_key)
+    if cart is None:
+        return ""
+    currency = application(route(cart)).currency
+    return fingerprint(SessionSnapshot(items=tuple(adapter.items(cart, currency))))
+
+
+def new(alias: str, *, cart: str = "", order: str = "") -> CustomerSession:
+    """Return an unsaved session with an id of its own."""
+    return CustomerSession(
+        integration_id=new_integration_id(), application=alias, cart=cart, order=order
+    )
+
+
+def application_of(session: CustomerSession | None, cart_or_order: Any) -> Application:
+    """Return the Application of a session: stored once, then never worked out again."""
+    return application(session.application if session else route(cart_or_order))
+
+
+def profile_id_of(
+    adapter: Adapter, cart_or_order: Any, session: CustomerSession, environment: str
+) -> str:
+    """Return the customer profile of a session; empty for anonymous and erased people.
+
+    Raises `SnapshotError` for an id that looks like an e-mail address.
+    """
+    customer = adapter.customer_of(cart_or_order)
+    if customer is None:
+        return f"{GUEST}{session.integration_id}" if conf.GUESTS == "guest_id" else ""
+    profile_id = checked_profile_id(adapter, customer)
+    return "" if Erasure.standing(environment, profile_id) else profile_id
+
+
+def checked_profile_id(adapter: Adapter, customer: Any) -> str:
+    """Return the integration id of a customer. Raises `SnapshotError` for an e-mail address."""
+    profile_id = adapter.profile_id(customer)
+    if "@" in profile_id:
+        raise SnapshotError(
+            f"{type(adapter).__name__}.profile_id() gave an e-mail address. Addresses change and"
+            " cannot be erased from ids: return the primary key or a UUID."
+        )
+    return profile_id
+
+
+def render(
+    adapter: Adapter, cart_or_order: Any, session: CustomerSession, app: Application
+) -> Rendered:
+    """Return what a session should contain by the shop's database as it is now.
+
+    Raises `SnapshotError` if a row cannot be sent.
+    """
+    profile_id = profile_id_of(adapter, cart_or_order, session, app.environment)
+    snapshot = SessionSnapshot(
+        items=tuple(adapter.items(cart_or_order, app.currency)),
+        profile_id=profile_id,
+        additional_costs=adapter.costs(cart_or_order, app.currency),
+        coupon_codes=codes(session.order or session.cart),
+        attributes=adapter.attributes(cart_or_order),
+    )
+    if adapter.customer_of(cart_or_order) is not None and not profile_id:
+        snapshot = replace(snapshot, attributes={})  # erased: nothing about the person
+    return Rendered(session, snapshot, fingerprint(snapshot))
+
+
+def codes(key: str) -> tuple[str, ...]:
+    """Return the codes to send: those typed in for a cart or order and not rejected."""
+    entries = CodeEntry.objects.filter(cart=key).exclude(status=CodeEntry.Status.REJECTED)
+    return tuple(dict.fromkeys(entries.order_by("pk").values_list("code", flat=True)))
+
+
+def request(snapshot: SessionSnapshot, state: str) -> dict[str, Any]:
+    """Return the body of updateCustomerSessionV2: every field, empty ones too.
+
+    Talon.One merges: what is left out stays as it was.
+    """
+    return {
+        "customerSession": {
+            "profileId": snapshot.profile_id,
+            "state": state,
+            "cartItems": [_item(item) for item in snapshot.items],
+            "couponCodes": list(snapshot.coupon_codes),
+            "additionalCosts": {
+                name: {"price": cost} for name, cost in snapshot.additional_costs.items()
+            },
+            "attributes": dict(snapshot.attributes),
+        }
+    }
+
+
+def bare(state: str) -> dict[str, Any]:
+    """Return a body that changes the state and leaves the content as it is."""
+    return {"customerSession": {"state": state}}
+
+
+def _item(item: Any) -> Mapping[str, Any]:
+    body = {
+        "name": item.name,
+        "sku": item.sku,
+        "quantity": item.quantity,
+        "price": item.price,
+        "attributes": dict(item.attributes),
+    }
+    return {**body, "category": item.category} if item.category else body
+
+
+def is_history(adapter: Adapter, order: Any) -> bool:
+    """Whether an order is older than this installation and must not be sent."""
+    created = adapter.created(order)
+    return created is not None and created < since()
+
+
+def since() -> datetime:
+    """Return ``SYNC_ORDERS_SINCE``, by default the moment our first migration ran."""
+    value = conf.SYNC_ORDERS_SINCE
+    if isinstance(value, str):
+        day = parse_date(value)
+        value = parse_datetime(value) or (day and datetime(day.year, day.month, day.day))
+    if not isinstance(value, datetime):
+        value = Installation.current().installed_at
+    return timezone.make_aware(value) if timezone.is_naive(value) else value
+
+
+#: What may follow what at Talon.One.
+TRANSITIONS = {
+    SessionState.NEW: {"open", "closed"},
+    SessionState.OPEN: {"open", "closed", "cancelled"},
+    SessionState.CLOSED: {"cancelled"},
+    SessionState.PARTIALLY_RETURNED: {"cancelled"},
+    SessionState.CANCELLED: set(),
+}

@@ -1,0 +1,266 @@
+"""The class in which a shop says where its carts, orders and customers are.
+
+Attributes say where the data is; overridden methods say what it means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_user_model
+from django.db import models
+from django.utils import timezone
+
+from django_talon.conf import conf
+from django_talon.shop import paths, values
+from django_talon.shop.snapshots import ItemSnapshot, SnapshotError
+
+#: What ``item`` must say; ``category`` and ``attributes`` are optional.
+ITEM_KEYS = ("sku", "name", "price", "quantity")
+
+Paths = Mapping[str, Any]
+
+
+class Adapter:
+    """Subclass, name your models, decorate with `register`.
+
+    Every path is a dotted name read from the row: a field, a property, a method
+    without arguments or a dict key. Wrong ones are system-check errors.
+    """
+
+    #: ``"app.Model"`` of the cart.
+    cart = ""
+    #: From the cart to its customer; ``None`` there means a guest.
+    cart_customer = ""
+    #: Name of the reverse relation from the cart to its lines.
+    cart_items = ""
+    #: ``"app.Model"`` of the order; may be the cart's own model.
+    order = ""
+    #: From the order to the cart it came from.
+    order_cart = ""
+    order_customer = ""
+    order_items = ""
+    #: From the order to its status.
+    order_state = "status"
+    #: Status -> ``"closed"`` or ``"cancelled"``. Any other status is open.
+    order_states: Mapping[str, str] = {}
+    #: From the order to the time it was made; found by itself where there is just one.
+    order_created = ""
+    #: Where a cart line has its ``sku``, ``name``, ``price`` and ``quantity``, and
+    #: optionally ``category`` and ``attributes`` (a dict of paths).
+    item: Paths = {}
+    #: The same for an order line, where it differs.
+    order_item: Paths = {}
+    #: ``"major"`` (12.50) or ``"minor"`` (1250) units of the currency.
+    price_unit = "major"
+    #: Attribute at Talon.One -> path. Only these leave the shop.
+    cart_attributes: Paths = {}
+    order_attributes: Paths = {}
+    customer_attributes: Paths = {}
+    #: A save of nothing but these fields is not news.
+    ignore_fields: frozenset[str] | set[str] = frozenset({"last_login"})
+
+    # What it means: override these.
+
+    def state(self, order: Any) -> str:
+        """Return ``"open"``, ``"closed"`` or ``"cancelled"``. Runs at a save: no query."""
+        return self.order_states.get(paths.resolve(order, self.order_state), "open")
+
+    def profile_id(self, customer: Any) -> str:
+        """Return the integration id: stable, opaque, never an e-mail address."""
+        return f"{conf.ID_PREFIX}{customer.pk}"
+
+    def additional_costs(self, cart_or_order: Any) -> Mapping[str, Any]:
+        """Return the costs beside the lines: API name -> amount, such as shipping."""
+        return {}
+
+    def is_active(self, cart: Any) -> bool:
+        """Return whether the cart is still one; ``False`` cancels its session."""
+        return True
+
+    def current_cart(self, request: Any) -> Any:
+        """Return the visitor's cart, or ``None``. The REST endpoints ask this."""
+        raise NotImplementedError(
+            f"{type(self).__name__}.current_cart(request) is not written. The REST endpoints"
+            " need it to find the visitor's cart."
+        )
+
+    def items(self, cart_or_order: Any, currency: str) -> list[ItemSnapshot]:
+        """Return the lines, in an order that does not change."""
+        ordered = self.role_of(cart_or_order) == "order" and not self.is_one_model
+        mapping = (self.order_item or self.item) if ordered else self.item
+        relation = self.order_items if ordered else self.cart_items
+        lines = getattr(cart_or_order, relation).order_by("pk")
+        lines = lines.select_related(*paths.joins(lines.model, flat(mapping)))
+        return [self._item(line, mapping, currency) for line in lines]
+
+    def _item(self, line: Any, mapping: Paths, currency: str) -> ItemSnapshot:
+        try:
+            return ItemSnapshot(
+                key=str(line.pk),
+                sku=values.text(paths.resolve(line, mapping["sku"])),
+                name=values.text(paths.resolve(line, mapping["name"])),
+                quantity=values.quantity(paths.resolve(line, mapping["quantity"])),
+                price=values.price(
+                    paths.resolve(line, mapping["price"]), currency, self.price_unit
+                ),
+                category=values.text(paths.resolve(line, mapping.get("category", "")) or "")
+                if mapping.get("category")
+                else "",
+                attributes=read(line, mapping.get("attributes", {})),
+            )
+        except ValueError as error:
+            raise SnapshotError(f"{line._meta.label} {line.pk}: {error}") from error
+
+    def attributes(self, instance: Any) -> dict[str, Any]:
+        """Return the attributes of a cart, an order or a customer."""
+        mapping = {
+            "cart": self.cart_attributes,
+            "order": self.order_attributes or self.cart_attributes,
+            "customer": self.customer_attributes,
+        }
+        return read(instance, mapping[self.role_of(instance)])
+
+    def costs(self, cart_or_order: Any, currency: str) -> dict[str, Decimal]:
+        """Return `additional_costs` as exact amounts in major units."""
+        costs = self.additional_costs(cart_or_order).items()
+        return {name: values.price(cost, currency, self.price_unit) for name, cost in costs}
+
+    # Where it is: derived from the attributes.
+
+    @property
+    def cart_model(self) -> type[models.Model]:
+        return apps.get_model(self.cart)
+
+    @property
+    def order_model(self) -> type[models.Model] | None:
+        return apps.get_model(self.order) if self.order else None
+
+    @property
+    def customer_model(self) -> type[models.Model]:
+        name = self.cart_customer or self.order_customer
+        field = paths.field_at(self.cart_model, name.split(".")[0]) if name else None
+        return getattr(field, "related_model", None) or get_user_model()
+
+    @property
+    def is_one_model(self) -> bool:
+        """Whether the order is the cart, at a later status."""
+        return bool(self.order) and self.order.lower() == self.cart.lower()
+
+    def model(self, role: str) -> type[models.Model] | None:
+        """Return the model of ``"cart"``, ``"order"`` or ``"customer"``."""
+        return {
+            "cart": self.cart_model,
+            "order": self.order_model,
+            "customer": self.customer_model,
+        }[role]
+
+    def label(self, role: str) -> str:
+        """Return the model's label as it stands in aggregate keys."""
+        model = self.model(role)
+        return model._meta.label_lower if model else ""
+
+    def role_of(self, instance: Any) -> str:
+        """Return ``"cart"``, ``"order"``, ``"customer"`` or an empty string."""
+        for role in ("cart", "order", "customer"):
+            model = self.model(role)
+            if model is not None and isinstance(instance, model):
+                return role
+        return ""
+
+    def key(self, role: str, pk: Any) -> str:
+        """Return the aggregate key, such as ``cart:shop.cart:5``."""
+        return f"{role}:{self.label(role)}:{pk}"
+
+    def find(self, key: str, using: str | None = None) -> Any:
+        """Return the row behind an aggregate key, or ``None`` if it is gone."""
+        role, _label, pk = key.split(":", 2)
+        model = self.model(role)
+        if model is None:
+            return None
+        return model._base_manager.using(using).filter(pk=pk).first()
+
+    def customer_of(self, cart_or_order: Any) -> Any:
+        """Return the customer, or ``None`` for a guest."""
+        ordered = self.role_of(cart_or_order) == "order"
+        path = (self.order_customer or self.cart_customer) if ordered else self.cart_customer
+        return paths.resolve(cart_or_order, path) if path else None
+
+    def cart_pk_of(self, order: Any) -> Any:
+        """Return the key of the cart an order came from without a query, or ``None``."""
+        if self.is_one_model:
+            return order.pk
+        field = paths.field_at(type(order), self.order_cart) if self.order_cart else None
+        attname = getattr(field, "attname", "")
+        return order.__dict__.get(attname) if attname else None
+
+    def parts(self) -> dict[type[models.Model], list[tuple[str, str]]]:
+        """Return the models whose rows belong to a cart, an order or a customer.
+
+        Each with the role of the owner and the column that holds the owner's key:
+        lines, and what attributes are read from, such as a user's profile row.
+        """
+        found: dict[type[models.Model], list[tuple[str, str]]] = {}
+        for role, name in self._part_names():
+            model = self.model(role)
+            relation = paths.field_at(model, name) if model else None
+            column = getattr(relation, "field", None)
+            if relation is None or not relation.auto_created or not hasattr(column, "attname"):
+                continue
+            if column.target_field.primary_key:
+                found.setdefault(relation.related_model, []).append((role, column.attname))
+        return found
+
+    def _part_names(self) -> Iterable[tuple[str, str]]:
+        yield "cart", self.cart_items
+        if self.order and not self.is_one_model:
+            yield "order", self.order_items
+        for role, mapping in (
+            ("cart", self.cart_attributes),
+            ("order", self.order_attributes),
+            ("customer", self.customer_attributes),
+        ):
+            yield from {(role, path.split(".")[0]) for path in flat(mapping)}
+
+    def owners(self, model: type[models.Model]) -> list[tuple[str, str]]:
+        """Return role and column of the owners that a row of this model may have."""
+        parts = self.parts()
+        return [owner for base in model.__mro__ for owner in parts.get(base, [])]
+
+    def created(self, order: Any) -> datetime | None:
+        """Return when the order was made, or ``None`` where the shop does not say."""
+        name = self.order_created or created_field(type(order))
+        value = paths.resolve(order, name) if name else None
+        if isinstance(value, datetime) and timezone.is_naive(value):
+            return timezone.make_aware(value)
+        return value if isinstance(value, datetime) else None
+
+
+def flat(mapping: Paths) -> Iterable[str]:
+    """Yield every path of an item mapping, those of its attributes too."""
+    for value in mapping.values():
+        if isinstance(value, str):
+            yield value
+        else:
+            yield from flat(value)
+
+
+def read(instance: Any, mapping: Paths) -> dict[str, Any]:
+    """Read a dict of paths; what is ``None`` is left out."""
+    found = {name: paths.resolve(instance, path) for name, path in mapping.items()}
+    return {name: values.attribute(value) for name, value in found.items() if value is not None}
+
+
+def created_field(model: type[models.Model]) -> str:
+    """Return the name of the one field that is filled with the time of creation."""
+    found = [
+        field.name
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.DateTimeField)
+        and (field.auto_now_add or field.default is timezone.now)
+    ]
+    return found[0] if len(found) == 1 else ""

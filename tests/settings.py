@@ -1,0 +1,82 @@
+"""The settings under which the test suite runs.
+
+``TALON_TEST_DATABASE=postgresql`` or ``mysql`` runs it there instead of SQLite.
+"""
+
+from __future__ import annotations
+
+import os
+
+SECRET_KEY = "tests"
+DEBUG = False
+USE_TZ = True
+TIME_ZONE = "Europe/Berlin"
+LANGUAGE_CODE = "en"
+ROOT_URLCONF = "tests.urls"
+ALLOWED_HOSTS = ["*"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+STATIC_URL = "static/"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_talon",
+    "example_project.shop",
+    "tests.shops",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def _sqlite(name: str) -> dict[str, object]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": f"var/{name}.sqlite3",
+        "TEST": {"NAME": f"var/test_{name}.sqlite3"},
+        "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30},
+    }
+
+
+_KIND = os.environ.get("TALON_TEST_DATABASE", "sqlite")
+if _KIND == "postgresql":
+    _default: dict[str, object] = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": "django_talon",
+        "HOST": os.environ.get("PGHOST", "127.0.0.1"),
+        "USER": os.environ.get("PGUSER", "postgres"),
+    }
+else:
+    os.makedirs("var", exist_ok=True)
+    _default = _sqlite("default")
+
+DATABASES = {"default": _default, "other": _sqlite("other")}
+
+CELERY_BROKER_URL = "memory://"
+TALON_ONE = {"BASE_URL": "http://127.0.0.1:9", "API_KEY": "sbx-tests"}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
