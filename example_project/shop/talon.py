@@ -2,11 +2,8 @@
 
 from decimal import Decimal
 
-from django.http import HttpRequest
-
 from django_talon.shop import Adapter, register
-from example_project.shop.carts import current_cart
-from example_project.shop.models import Cart, Order
+from example_project.shop import carts, models
 
 
 @register
@@ -26,9 +23,7 @@ class Shop(Adapter):
         "quantity": "quantity",
     }
     customer_attributes = {"tier": "profile.tier"}
+    current_cart = staticmethod(carts.current_cart)
 
-    def additional_costs(self, cart_or_order: Cart | Order) -> dict[str, Decimal]:
+    def additional_costs(self, cart_or_order: models.Cart | models.Order) -> dict[str, Decimal]:
         return {"shipping": cart_or_order.shipping_price}
-
-    def current_cart(self, request: HttpRequest) -> Cart | None:
-        return current_cart(request)
