@@ -8,61 +8,9 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 
 from django_talon import client as c
+from tests.unit.client.samples import COUPON, PROFILE, REFERRAL, STATE, STATE_2020
 from tests.unit.client.servers import OK, answer, answering
 
-NOW = "2026-08-01T10:00:00Z"
-COUPON = {
-    "id": 1,
-    "created": NOW,
-    "campaignId": 2,
-    "value": "SAVE10",
-    "usageLimit": 1,
-    "usageCounter": 0,
-}
-REFERRAL = {
-    "id": 1,
-    "created": NOW,
-    "campaignId": 2,
-    "advocateProfileIntegrationId": "u1",
-    "code": "ABCD",
-    "usageCounter": 0,
-    "usageLimit": 0,
-}
-PROFILE = {
-    "integrationId": "u1",
-    "created": NOW,
-    "attributes": {"Name": "Ada"},
-    "accountId": 1,
-    "closedSessions": 0,
-    "totalSales": 9.999,
-    "lastActivity": NOW,
-    "loyaltyMemberships": None,
-}
-SESSION_2020 = {
-    "integrationId": "s1",
-    "created": NOW,
-    "applicationId": 59,
-    "profileId": "u1",
-    "coupon": "",
-    "referral": "",
-    "state": "open",
-    "cartItems": [],
-    "total": 40,
-    "attributes": {},
-    "firstSession": True,
-    "discounts": {"ten": 4.10},
-}
-EVENT = {
-    "id": 1,
-    "created": NOW,
-    "applicationId": 59,
-    "type": "talon_session_updated",
-    "attributes": {},
-    "effects": [],
-    "ledgerEntries": [],
-}
-STATE_2020 = {"session": SESSION_2020, "profile": PROFILE, "event": EVENT}
-STATE = json.loads(OK)
 ITEM = c.CartItem(sku="mug", quantity=2, price=Decimal("9.90"))
 RESERVATION = c.CouponReservations(integration_ids=["u1"])
 

@@ -3,8 +3,11 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -182,6 +185,30 @@ def test_failed_tls_handshake_sent_nothing(handle):
         error = fails(server.url.replace("http:", "https:"))
     assert isinstance(error, c.TalonConnectionError)
     assert not error.ambiguous
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
+def test_a_certificate_nobody_vouches_for(tmp_path):
+    pem = str(tmp_path / "server.pem")
+    subprocess.run(
+        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+        f" -addext subjectAltName=IP:127.0.0.1 -keyout {pem} -out {pem}.crt".split(),
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem + ".crt", pem)
+
+    def handle(conn, server):
+        with context.wrap_socket(conn, server_side=True) as trusted:
+            server.seen.append(read_request(trusted))
+
+    with serving(handle) as server:
+        error = fails(server.url.replace("http:", "https:"))
+    assert type(error) is c.TalonTlsError
+    assert (error.retryable, error.ambiguous) == (False, False)
+    assert "self-signed certificate" in str(error).replace("self signed", "self-signed")
+    assert server.seen == []
 
 
 def test_redirects_are_not_followed():
