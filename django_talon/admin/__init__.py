@@ -1,0 +1,5 @@
+"""Talon.One in Django's admin: what waits, what failed, and the data of customers."""
+
+from django_talon.admin.customers import TalonCustomerAdminMixin
+
+__all__ = ["TalonCustomerAdminMixin"]
