@@ -58,7 +58,7 @@ def connect(adapter: Adapter) -> None:
     """Watch the carts, orders, customers and lines of one adapter."""
     for role in ("cart", "order", "customer"):
         model = adapter.model(role)
-        if model is None or (role == "order" and adapter.is_one_model):
+        if model is None or not _is_the_one_to_watch(adapter, role):
             continue
         changed = _harmless(partial(_owner_changed, adapter, role))
         for family in _family(model):
@@ -67,6 +67,14 @@ def connect(adapter: Adapter) -> None:
     for model, owners in adapter.parts().items():
         for family in _family(model):
             _connect_part(adapter, family, owners)
+
+
+def _is_the_one_to_watch(adapter: Adapter, role: str) -> bool:
+    """Whether this adapter speaks for the model: the first that names it does."""
+    if role == "order" and adapter.is_one_model:
+        return False
+    label = adapter.label(role)
+    return next(other for other in adapters() if other.label(role) == label) is adapter
 
 
 def _connect_part(
