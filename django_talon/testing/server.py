@@ -120,7 +120,7 @@ class SandboxServer:
         target = f"{control.PREFIX}{path}?{urlencode(query)}"
         sent = b"" if body is None else wire.encode(body)
         answer = control.handle(self._door.sandbox, wire.Request(method, target, {}, sent))
-        said = wire.decode(answer.body) if answer.body else None
+        said: Any = wire.decode(answer.body) if answer.body else None
         if answer.status >= 400:
             raise ValueError(said["message"])
         return said

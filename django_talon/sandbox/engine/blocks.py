@@ -11,6 +11,7 @@ from typing import Any
 
 from . import expressions, operators
 from .state import Json
+from .values import PLAIN
 
 
 class SeedError(ValueError):
@@ -22,29 +23,6 @@ class SeedError(ValueError):
         self.why = why
 
 
-_PLAIN_NAMES = {
-    "$Session.Total",
-    "$Session.CartTotal",
-    "$Session.CartItemTotal",
-    "$Session.AdditionalCostTotal",
-    "$Session.State",
-    "$Session.FirstSession",
-    "$Session.IntegrationId",
-    "$Profile.IntegrationId",
-    "$Profile.ClosedSessions",
-    "$Profile.TotalSales",
-    "$Campaign.Id",
-    "$Campaign.Name",
-    "$Coupon.Value",
-    "$Referral.Code",
-    "$Referral.AdvocateId",
-    "$Event.Type",
-    "$Item.Price",
-    "$Item.Quantity",
-    "$Item.SKU",
-    "$Item.Name",
-    "$Item.Category",
-}
 _ATTRIBUTE = re.compile(r"^\$(Session|Profile|Event|Item)\.Attributes\.[A-Za-z_]\w*$")
 
 _COMMON = {"id", "type", "tags"}
@@ -104,7 +82,7 @@ def _check_failure(block: Json, path: str) -> None:
 
 def check_name(name: Any, path: str, *, item: bool) -> None:
     """Refuse a ``$``-name the engine has no value for."""
-    known = isinstance(name, str) and (name in _PLAIN_NAMES or _ATTRIBUTE.match(name))
+    known = isinstance(name, str) and (name in PLAIN or _ATTRIBUTE.match(name))
     if not known or (name.startswith("$Item.") and not item):
         raise SeedError(path, f"{name!r} has no value here")
 

@@ -167,7 +167,7 @@ def _replayed(stored: Session) -> Outcome:
     """Answer a repeated close or cancellation as the first time; nothing is counted twice."""
     effects = stored.rollbacks if stored.state == "cancelled" else stored.effects
     evaluation = rules.Evaluation(effects=list(effects), failures=list(stored.failures))
-    evaluation.triggered = list(dict.fromkeys(e.campaign_id for e in effects if e.campaign_id > 0))
+    evaluation.triggered = dict.fromkeys(e.campaign_id for e in effects if e.campaign_id > 0)
     assert stored.last_event is not None, "stored sessions have an event"  # noqa: S101
     return Outcome(stored, evaluation, stored.last_event)
 
@@ -220,7 +220,7 @@ def _told(stored: Session | None) -> Json:
 def _close(
     world: World, application: Application, session: Session, evaluation: rules.Evaluation
 ) -> None:
-    coupons.redeem(application, session, evaluation.redeemed_coupons)
+    coupons.redeem(application, session, list(evaluation.redeemed_coupons))
     referrals.redeem(application, session, evaluation.redeemed_referral)
     profiles.count_close(world.profiles.get(session.profile_id), totals.total(session))
 

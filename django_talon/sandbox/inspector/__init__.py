@@ -14,10 +14,11 @@ PAGE = b"""<!doctype html>
 <meta charset="utf-8">
 <title>Talon.One sandbox</title>
 <style>
-  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }
+  body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem }
   table { border-collapse: collapse; width: 100% }
-  th, td { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left; vertical-align: top }
-  pre { background: #f6f6f6; max-height: 24rem; overflow: auto; padding: .6rem; white-space: pre-wrap }
+  th, td { border-bottom: 1px solid #ddd; padding: .35rem .6rem; text-align: left }
+  td { vertical-align: top }
+  pre { background: #f6f6f6; max-height: 24rem; overflow: auto; white-space: pre-wrap }
   .bad { color: #b00020 }
   @media (prefers-color-scheme: dark) {
     body { background: #161616; color: #eee } pre { background: #222 } .bad { color: #ff8a8a }
