@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from types import FrameType
 
+import requests
+
 from example_project.demo.journal import Journal
 from example_project.demo.journey import Journey
 from example_project.demo.processes import Child, DidNotStartError, House
@@ -133,10 +135,10 @@ def _travel(addresses: dict[str, str], patience: float) -> bool:
     journal = Journal(addresses["sandbox"], WORLD, patience)
     try:
         Journey(addresses["shop"], journal, Report(journal)).run()
-    except MismatchError as error:
-        say(f"\nThe journey ended early. Not as it should be: {error}.")
+    except (MismatchError, requests.RequestException, LookupError) as error:
+        say(f"\nThe journey ended early. Not as it should be: {error}")
         return False
-    say("\nThe journey is complete; every step was verified at both ends.")
+    say("\nThe journey is complete: every step was verified, in the shop and at Talon.One.")
     return True
 
 

@@ -31,7 +31,7 @@ class Call:
     def told(self) -> dict[str, Any]:
         """The fields of the body that tell the story; items as ``{sku: quantity}``."""
         body = self.body.get("customerSession") or self.body
-        told = {name: body[name] for name in TELLING if name in body}
+        told = {name: body[name] for name in TELLING if body.get(name)}
         if "cartItems" in body:
             items = body["cartItems"] or []
             told["cartItems"] = {item["sku"]: int(item["quantity"]) for item in items}
@@ -54,6 +54,8 @@ class Call:
     @property
     def summary(self) -> str:
         """The effects of the answer in a few words."""
+        if "effects" not in self.answer:
+            return ""
         return ", ".join(_in_words(effect) for effect in self.effects) or "no effects"
 
 

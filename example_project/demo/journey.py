@@ -77,6 +77,7 @@ class Journey:
             step.now()
             self._add(self.guest, "teapot", 2)
             self._add(self.guest, "notebook", 2)
+            step.did(f"a cart of {self.guest.page.text('cart-count')} things, nobody's yet")
             step.check("the cart counts", "4", self.guest.page.text("cart-count"))
             call = step.arrives(
                 "an open customer session of a guest",

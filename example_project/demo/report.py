@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any
 
 from example_project.demo.journal import Call, Journal, as_told
@@ -48,7 +47,7 @@ class Step:
     def check(self, what: str, expected: Any, got: Any) -> None:
         if expected != got:
             self._fail(what, expected, got)
-        shown = f": {got}" if isinstance(got, (str, Decimal)) else ""
+        shown = "" if got is True else f": {got}"
         self._tick(f"{what}{shown}")
 
     def _tick(self, what: str) -> None:
@@ -84,8 +83,14 @@ def _print_call(call: Call, seconds: float) -> None:
     when = f"{seconds:.2f} s later" if seconds >= 0 else "had arrived before"
     say(f"      Talon.One  {call.method} {call.path}   ({when})")
     for name, value in call.told.items():
-        say(f"                 {name:<12} {value}")
-    say(f"        answers  {call.status}   {call.summary}")
+        say(f"                 {name:<12} {_in_words(value)}")
+    say(f"        answers  {call.status}  {call.summary}".rstrip())
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {each}" for name, each in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _mark(good: bool) -> str:
