@@ -22,12 +22,14 @@ class TalonConfig(AppConfig):
         connect_all()
         for check in CHECKS:
             checks.register(check, "talon")
-        self._add_admin_actions()
+        self._join_the_admin()
 
-    def _add_admin_actions(self) -> None:
+    def _join_the_admin(self) -> None:
         from django.apps import apps
 
         if apps.is_installed("django.contrib.admin"):
+            from django_talon.admin.checks import check_admin
             from django_talon.admin.customers import add_actions
 
             add_actions()
+            checks.register(check_admin, "talon")

@@ -214,26 +214,8 @@ def check_database(**_: Any) -> list[CheckMessage]:
     ]
 
 
-def check_admin(**_: Any) -> list[CheckMessage]:
-    """Check that the erasure and inventory actions found an admin to live in."""
-    from django.apps import apps
-
-    if not conf.ADMIN_ACTIONS or not apps.is_installed("django.contrib.admin") or not adapters():
-        return []
-    from django_talon.admin.customers import actions_found
-
-    if actions_found():
-        return []
-    hint = (
-        "Register one before django_talon in INSTALLED_APPS, use TalonCustomerAdminMixin on your"
-        " own admin site, or set TALON_ONE['ADMIN_ACTIONS'] = False."
-    )
-    return [_warning(4, "No admin of a customer model was found for the Talon.One actions.", hint)]
-
-
 CHECKS: list[Callable[..., list[CheckMessage]]] = [
     check_settings,
     check_adapters,
     check_database,
-    check_admin,
 ]
