@@ -140,7 +140,7 @@ class House:
         if code:
             raise DidNotStartError(f"manage.py {' '.join(command)} ended with {code}.")
 
-    def log_tails(self, lines: int = 25) -> str:
+    def log_tails(self, lines: int = 15) -> str:
         """Return the end of every log, for whoever wants to know what went wrong."""
         tails = []
         for log in sorted(self.folder.glob("*.log"), key=lambda path: path.stat().st_mtime):

@@ -41,7 +41,7 @@ class Step:
             seen = [as_told(call) for call in self._journal.calls()[since:]]
             self._fail(f"Talon.One receives {what}", expected, seen or "no call")
         _print_call(call, call.started - self._acted_at)
-        self._tick(f"Talon.One received {what}")
+        self._tick(f"Talon.One receives {what}")
         return call
 
     def check(self, what: str, expected: Any, got: Any) -> None:
