@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from datetime import datetime
 from typing import ClassVar
 
-from django.db import models
+from django.db import connections, models, router
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -17,6 +19,15 @@ def new_integration_id() -> str:
 
 def new_salt() -> str:
     return secrets.token_hex(32)
+
+
+def first_migrated() -> datetime:
+    """Return when our first migration ran here; Django keeps that, through a flush too."""
+    recorder = MigrationRecorder(connections[router.db_for_write(Installation)])
+    if not recorder.has_table():
+        return timezone.now()
+    ran = recorder.migration_qs.filter(app="django_talon").order_by("applied").first()
+    return ran.applied if ran else timezone.now()
 
 
 class SessionState(models.TextChoices):
@@ -32,7 +43,7 @@ class SessionState(models.TextChoices):
 class Installation(models.Model):
     """One row: since when this shop talks to Talon.One, and its salt."""
 
-    installed_at = models.DateTimeField(default=timezone.now, editable=False)
+    installed_at = models.DateTimeField(default=first_migrated, editable=False)
     #: Key of the HMAC that hashes ids of erased customers. Never ``SECRET_KEY``,
     #: which shops rotate.
     salt = models.CharField(max_length=64, default=new_salt, editable=False)
@@ -42,7 +53,7 @@ class Installation(models.Model):
 
     @classmethod
     def current(cls) -> Installation:
-        """Return the row; make it if a database was emptied of its rows."""
+        """Return the row; make it if there is none yet."""
         return cls.objects.order_by("pk").first() or cls.objects.create()
 
 

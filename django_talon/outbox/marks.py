@@ -229,7 +229,7 @@ def _rows_of(instance: models.Model) -> list[Row]:
         owners = adapter.owners(type(instance))
         if owners:
             return [
-                row for role, name in owners for row in owner_rows(adapter, role, instance, name)
+                row for role, name in owners for row in owner_rows(adapter, role, name, instance)
             ]
     adapter_for(instance)  # raises the LookupError that says what to do
     return []
