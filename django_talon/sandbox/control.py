@@ -9,8 +9,9 @@ from . import inspector, wire
 from .engine import render, rollbacks
 from .engine.errors import RefusedError
 from .faults import FaultError
+from .refusals import answer_to
 from .rooms import DEFAULT_APPLICATION, Room
-from .service import Sandbox, refusal
+from .service import Sandbox
 from .wire import Answer, Json, Request
 
 PREFIX = "/_sandbox"
@@ -25,7 +26,9 @@ def handle(sandbox: Sandbox, request: Request) -> Answer:
     try:
         return wire.json_answer(*_dispatch(sandbox, request, path))
     except (RefusedError, FaultError, wire.MalformedError) as error:
-        return refusal(error if isinstance(error, RefusedError) else RefusedError(400, str(error)))
+        return answer_to(
+            error if isinstance(error, RefusedError) else RefusedError(400, str(error))
+        )
 
 
 def _dispatch(sandbox: Sandbox, request: Request, path: str) -> tuple[int, Any]:

@@ -8,19 +8,18 @@ from dataclasses import dataclass, field
 from decimal import Context, localcontext
 from typing import Any
 
-from . import handlers, idempotency, monitors, operations, rooms, wire
+from . import handlers, idempotency, monitors, operations, refusals, rooms, wire
 from .engine.campaigns import Seed
 from .engine.errors import RefusedError, problem
 from .faults import Action
 from .journal import Entry, Journal
+from .parks import Parks
 from .rooms import Room, Rooms
 from .validation import bodies
 from .validation.fields import Form
-from .wire import Answer, Broken, Json, Request
+from .wire import Answer, Broken, Request
 
 _PRECISION = Context(prec=60)
-_HTML = {"Content-Type": "text/html"}
-_JUNK = b"<!doctype html><title>Bad gateway</title><h1>The proxy says hello</h1>"
 _LOCKING = {
     "updateCustomerSessionV2",
     "updateCustomerSession",
@@ -51,31 +50,6 @@ class _Visit:
         return self.request.query.get("dry", "").lower() in {"true", "1"}
 
 
-class Parks:
-    """Calls held at a phase until a test releases them by name."""
-
-    def __init__(self) -> None:
-        self._held: dict[str, list[threading.Event]] = {}
-        self._lock = threading.Lock()
-
-    def hold(self, name: str, overtaken: threading.Event) -> None:
-        """Wait for the release of this name, or for a reset of the world."""
-        gate = threading.Event()
-        with self._lock:
-            self._held.setdefault(name, []).append(gate)
-        while not gate.wait(0.05):
-            if overtaken.is_set():
-                break
-
-    def release(self, name: str) -> int:
-        """Let all calls held under this name go on; return how many."""
-        with self._lock:
-            gates = self._held.pop(name, [])
-        for gate in gates:
-            gate.set()
-        return len(gates)
-
-
 class Sandbox:
     """The emulator without a door. ``loose`` accepts what the seed does not declare."""
 
@@ -93,7 +67,9 @@ class Sandbox:
         where = rooms.parse_key(request.headers.get("authorization", ""))
         if where is None:
             entry = self.rooms.lobby.begin(request, "")
-            answer = refusal(_unauthorised("send Authorization: ApiKey-v1 sbx-<world>"))
+            answer = refusals.answer_to(
+                refusals.unauthorised("send Authorization: ApiKey-v1 sbx-<world>")
+            )
             self.rooms.lobby.answered(entry, answer)
             return answer
         room = self.rooms.enter(where[0])
@@ -117,7 +93,7 @@ class Sandbox:
             violations.started(visit.entry, keys)
             return self._run(visit, keys)
         except RefusedError as refused:
-            return refusal(refused)
+            return refusals.answer_to(refused)
         finally:
             violations.ended(visit.entry, keys)
 
@@ -130,9 +106,9 @@ class Sandbox:
         body_error = _read_body(entry, request)
         entry.session_id, entry.profile_id = self._subjects(visit)
         if visit.room.revoked:
-            raise _unauthorised("the key of this world is revoked")
+            raise refusals.unauthorised("the key of this world is revoked")
         if bad_path or operation is None:
-            raise _no_route(request, allowed)
+            raise refusals.no_route(request, allowed)
         if not operation.emulated:
             message = f"{operation.name} is not emulated by this sandbox"
             raise RefusedError(501, message, [problem("Not emulated", operation.name)])
@@ -205,8 +181,8 @@ class Sandbox:
         if action.name == "reset":
             return Broken()
         if action.name == "junk":
-            return Answer(200, _JUNK, _HTML)
-        return _status(action.parameters)
+            return refusals.junk()
+        return refusals.injected(action.parameters)
 
     def _apply(self, visit: _Visit) -> Answer:
         """Change the state; a repeated idempotency key changes nothing."""
@@ -220,7 +196,7 @@ class Sandbox:
             return self._change(visit)
         except RefusedError as refused:
             self._judge_refused(visit, refused)
-            return refusal(refused)
+            return refusals.answer_to(refused)
 
     def _change(self, visit: _Visit) -> Answer:
         room, entry = visit.room, visit.entry
@@ -298,30 +274,3 @@ def _read_body(entry: Entry, request: Request) -> RefusedError | None:
             errors = [problem("Malformed JSON", str(error), pointer="")]
             return RefusedError(400, "The request body is not valid JSON", errors)
     return None
-
-
-def _no_route(request: Request, allowed: list[str]) -> RefusedError:
-    if allowed:
-        message = f"{request.method} is not allowed for {request.path}"
-        return RefusedError(405, message, [problem("Method not allowed", ", ".join(allowed))])
-    message = f"No operation at {request.method} {request.path}"
-    return RefusedError(404, message, [problem("Not found", request.path)])
-
-
-def _unauthorised(reason: str) -> RefusedError:
-    return RefusedError(401, "Invalid API key", reason=reason)
-
-
-def _status(parameters: Json) -> Answer:
-    code = parameters["code"]
-    refused = RefusedError(code, "Injected by a fault rule", reason="fault")
-    headers = {"X-Sandbox-Reason": "fault"}
-    if "retryAfter" in parameters:
-        headers["Retry-After"] = ascii(parameters["retryAfter"]).strip("'\"")
-    return wire.json_answer(code, parameters.get("body", refused.envelope()), headers)
-
-
-def refusal(refused: RefusedError) -> Answer:
-    """Return the answer for a refused request, with the reason as a header."""
-    reason = ascii(refused.reason)[1:-1][:1000]
-    return wire.json_answer(refused.status, refused.envelope(), {"X-Sandbox-Reason": reason})

@@ -12,7 +12,8 @@ from typing import BinaryIO, cast
 
 from .. import control
 from ..engine.errors import RefusedError
-from ..service import Sandbox, refusal
+from ..refusals import answer_to
+from ..service import Sandbox
 from ..wire import Answer, Broken, Request
 from .http import RequestError, encode_answer, read_request
 
@@ -133,7 +134,7 @@ class SocketServer:
 
     def _answer(self, request: Request) -> Answer | Broken:
         if self.is_local and not _is_local_name(request.headers.get("host", "localhost")):
-            return refusal(RefusedError(403, "Host is not this machine", reason="Host header"))
+            return answer_to(RefusedError(403, "Host is not this machine", reason="Host header"))
         if request.path == control.PREFIX or request.path.startswith(f"{control.PREFIX}/"):
             return control.handle(self.sandbox, request)
         return self.sandbox.handle(request)
@@ -145,7 +146,7 @@ def _is_local_name(host: str) -> bool:
 
 
 def _unreadable(error: RequestError) -> Answer:
-    return refusal(RefusedError(error.status, str(error)))
+    return answer_to(RefusedError(error.status, str(error)))
 
 
 def _drain(connection: socket.socket) -> None:

@@ -192,7 +192,7 @@ class Attempt:
             self._add("setDiscountPerAdditionalCost", {**props, "value": value})
 
     def _take(self, wanted: Decimal, *bases: tuple[Any, Decimal]) -> Decimal:
-        whole = ("session", totals.total(self.names.scope.session))
+        whole = ("session", totals.discountable(self.names.scope.session))
         return self.evaluation.granted.take(wanted, whole, *bases)
 
     def _award_item(self, block: Json) -> None:

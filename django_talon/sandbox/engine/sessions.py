@@ -194,14 +194,11 @@ def _check_transition(stored: Session | None, session: Session, pointer: str) ->
 def _is_first(application: Application, session: Session) -> bool:
     if not session.profile_id:
         return True
-    others = (
-        other
-        for other in application.sessions.values()
-        if other.profile_id == session.profile_id
-        and other.integration_id != session.integration_id
-        and other.created <= session.created
-    )
-    return next(others, None) is None
+    known = application.sessions.get(session.integration_id)
+    if known is not None and known.profile_id == session.profile_id:
+        return known.first_session
+    sessions = application.sessions.values()
+    return all(other.profile_id != session.profile_id for other in sessions)
 
 
 def _event_type(stored: Session | None, session: Session) -> str:

@@ -62,3 +62,8 @@ def total(session: Session) -> Decimal:
     if session.client_total is not None:
         return session.client_total
     return cart_item_total(session) + additional_cost_total(session)
+
+
+def discountable(session: Session) -> Decimal:
+    """Return what discounts may add up to; a V1 client need not have sent a total."""
+    return max(total(session), cart_item_total(session) + additional_cost_total(session))
