@@ -37,7 +37,7 @@ While it is up, everything Talon.One received is at SANDBOX/_sandbox/journal?wor
 
 def main() -> int:
     options = _options()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     with tempfile.TemporaryDirectory(prefix="talon-demo-") as folder:
         try:
