@@ -93,7 +93,7 @@ def session_calls(talon_one: Any) -> list[dict[str, Any]]:
     return [
         {"id": call["sessionId"], **call["body"]["customerSession"]}
         for call in talon_one.calls(UPDATE)
-        if call["status"] == 200 and "dry=true" not in str(call["query"])
+        if call["status"] == 200 and call["query"].get("dry") != "true"
     ]
 
 

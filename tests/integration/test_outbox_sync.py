@@ -214,8 +214,14 @@ def test_1000_orders_older_than_the_installation_make_no_call(talon):
     Installation.objects.create(installed_at=timezone.now() + timedelta(hours=1))
     for number in range(1000):
         order = Order(
-            user=ada, name="", street="", postcode=str(number), city="", shipping_price=0,
-            discount=0, total=10,
+            user=ada,
+            name="",
+            street="",
+            postcode=str(number),
+            city="",
+            shipping_price=0,
+            discount=0,
+            total=10,
         )
         order.save()
         order.lines.create(product=mug, unit_price="10.00", quantity=1)
