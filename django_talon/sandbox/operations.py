@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation. ``note`` says, for SANDBOX.md, what is missing; None means all is there."""
+    """One operation; one that is not emulated is answered with 501."""
 
     name: str
     method: str
     template: str
     emulated: bool = True
-    note: str = ""
 
     def match(self, parts: list[str]) -> dict[str, str] | None:
         """Return the path parameters if the template fits these path segments."""
