@@ -16,12 +16,12 @@ NEEDS = "needs "
 
 
 def pytest_configure(config):
-    if hasattr(config, "workerinput"):
-        return
-    # Taken out of the environment, so that a pytest which a test starts is left alone.
-    os.environ.pop("PYTEST_ADDOPTS", None)
+    is_worker = hasattr(config, "workerinput")
     totals = os.environ.pop("CI_TOTALS", "")
-    if totals:
+    if is_worker or not getattr(config.option, "numprocesses", None):
+        # A pytest that a test starts is left alone. (xdist's workers are started later.)
+        os.environ.pop("PYTEST_ADDOPTS", None)
+    if totals and not is_worker:
         config.pluginmanager.register(Totals(Path(totals)), "ci-totals")
 
 
