@@ -1,7 +1,7 @@
 """The Celery tasks, and a beat schedule to put into the shop's settings.
 
 They carry no data: the rows are in the database, and any number of them may
-run at once.
+run at once. A settings module may import this, so models are not imported here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 
 from celery import shared_task
 
-from django_talon.outbox import delivery
 from django_talon.outbox.wake import DELIVER
 
 #: Seconds for which one task works before the next gets its turn.
@@ -20,13 +19,17 @@ TURN = 25.0
 @shared_task(name=DELIVER, ignore_result=True)
 def deliver() -> int:
     """Deliver what is due. Rung after a commit; returns how many lanes were served."""
-    return delivery.drain(TURN)
+    from django_talon.outbox.delivery import drain
+
+    return drain(TURN)
 
 
 @shared_task(name="django_talon.tasks.sweep", ignore_result=True)
 def sweep() -> int:
     """Deliver what a lost wake left, and retries. Idle, it costs one look at an index."""
-    return delivery.drain(TURN)
+    from django_talon.outbox.delivery import drain
+
+    return drain(TURN)
 
 
 #: ``app.conf.beat_schedule = {**BEAT_SCHEDULE, ...}``
