@@ -12,24 +12,26 @@ import msgspec
 
 from django_talon.shop.snapshots import ProfileSnapshot, SessionSnapshot
 
+_encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
-def _plain(value: Any) -> str:
-    """Write what JSON has no form for, so that 5, 5.0 and 5.00 are the same amount."""
-    if isinstance(value, Decimal):
-        return format(value.normalize() + 0, "f")
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value)
+
+def _number(value: Decimal) -> Decimal:
+    """Return the one form of an amount: 5, 5.0 and 5.00 are the same."""
+    return Decimal(format(value.normalize() + 0, "f"))
 
 
 def _normal(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return _number(value)
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, dict):
         return {str(key): _normal(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_normal(entry) for entry in value]
     if value is None or isinstance(value, str | bool | int):
         return value
-    return _plain(value)
+    return str(value)
 
 
 def fingerprint(snapshot: SessionSnapshot | ProfileSnapshot) -> str:
@@ -37,5 +39,4 @@ def fingerprint(snapshot: SessionSnapshot | ProfileSnapshot) -> str:
     content = asdict(snapshot)
     for item in content.get("items", ()):
         del item["key"]  # the shop's own name of the line, which is not sent
-    text = msgspec.json.encode(_normal(content), order="deterministic")
-    return hashlib.sha256(text).hexdigest()
+    return hashlib.sha256(_encoder.encode(_normal(content))).hexdigest()

@@ -38,9 +38,12 @@ def _step(value: Any, name: str) -> Any:
 def field_at(model: type[models.Model], name: str) -> Any:
     """Return the field, forward or reverse, that ``name`` reads, or ``None``."""
     try:
-        return model._meta.get_field(name)
+        found = model._meta.get_field(name)
     except FieldDoesNotExist:
         return _reverse(model, name)
+    # A query may say ``cart`` where Python says ``cart_set``: the latter is read here.
+    is_reverse = found.auto_created and not found.concrete
+    return _reverse(model, name) if is_reverse else found
 
 
 def _reverse(model: type[models.Model], name: str) -> Any:

@@ -70,7 +70,9 @@ def attribute(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {text(key): attribute(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [attribute(entry) for entry in value]
+        found = [attribute(entry) for entry in value]
+        # The order of a set differs from process to process.
+        return sorted(found, key=str) if isinstance(value, set | frozenset) else found
     return text(value)
 
 
