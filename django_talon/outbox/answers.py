@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -45,7 +46,7 @@ def store(
             session.fingerprint = fingerprint
         session.save()
         if fingerprint is not None:
-            _keep_evaluation(session, effects, fingerprint)
+            _keep_evaluation(session, effects, fingerprint, now)
         _keep_ledger(session, effects, state)
         note_codes(session.order or session.cart, effects)
         forget(row_ids)
@@ -57,13 +58,15 @@ def forget(row_ids: Collection[int]) -> None:
     OutboxRow.objects.filter(pk__in=list(row_ids)).delete()
 
 
-def _keep_evaluation(session: CustomerSession, effects: Sequence[Any], fingerprint: str) -> None:
+def _keep_evaluation(
+    session: CustomerSession, effects: Sequence[Any], fingerprint: str, now: datetime
+) -> None:
     Evaluation.objects.update_or_create(
         session=session,
         defaults={
             "fingerprint": fingerprint,
             "effects": encode(list(effects)).decode(),
-            "evaluated_at": session.sent_at,
+            "evaluated_at": now,
         },
     )
 

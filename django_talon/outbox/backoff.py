@@ -103,5 +103,6 @@ def jitter(attempts: int) -> float:
 
 def breaker_delay(failures: int) -> float:
     """Return for how many seconds a failing endpoint is left alone."""
-    ceiling = min(ENDPOINT_CAP, 5.0 * 2 ** min(max(failures - BREAKER, 0), 10))
+    doublings = min(max(failures - BREAKER, 0), 10)
+    ceiling = min(ENDPOINT_CAP, 5.0 * float(2**doublings))
     return ceiling * random.uniform(0.5, 1.0)  # noqa: S311

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connections
 
-from django_talon.client import TalonError
+from django_talon.client import IntegrationClient, TalonError
 from django_talon.conf import Application
 from django_talon.models import DeliveryLog
 from django_talon.outbox import clock, endpoint
@@ -22,7 +22,7 @@ def call(app: Application, aggregate: str, method: str, *args: Any, **options: A
     Raises `TalonError`. Whether trying again can help is the caller's question.
     """
     about = {"operation": operation(method), "application": app.alias, "aggregate": aggregate}
-    pre_send.send_robust(sender=endpoint.IntegrationClient, dry=options.get("dry", False), **about)
+    pre_send.send_robust(sender=IntegrationClient, dry=options.get("dry", False), **about)
     started = time.monotonic()
     try:
         answer = getattr(endpoint.client(app), method)(*args, **options)
@@ -33,7 +33,7 @@ def call(app: Application, aggregate: str, method: str, *args: Any, **options: A
     if not _in_transaction():
         endpoint.succeeded(app)
     seconds = time.monotonic() - started
-    post_send.send_robust(sender=endpoint.IntegrationClient, seconds=seconds, **about)
+    post_send.send_robust(sender=IntegrationClient, seconds=seconds, **about)
     return answer
 
 

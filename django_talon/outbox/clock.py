@@ -42,6 +42,7 @@ def now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {found[0]}", [])
         value = cursor.fetchone()[0]
-    if isinstance(value, str):
-        value = parse_datetime(value)
+    value = parse_datetime(value) if isinstance(value, str) else value
+    if not isinstance(value, datetime):
+        return timezone.now()
     return value if timezone.is_aware(value) else value.replace(tzinfo=dt_timezone.utc)

@@ -225,7 +225,7 @@ def _bury(trip: Trip, error: Exception) -> None:
     letter.save()
     answers.forget(trip.ids)
     if row.kind == Kind.ERASE:
-        Erasure.objects.filter(pk=(row.payload or {}).get("erasure")).update(
+        Erasure.objects.filter(pk=(row.payload or {}).get("erasure", 0)).update(
             status=Erasure.Status.FAILED
         )
     logger.warning("%s %s became dead letter %s.", row.kind, row.aggregate, letter.pk)

@@ -16,7 +16,7 @@ from django_talon.signals import customer_erased
 
 def deliver_erasure(trip: Trip) -> None:
     """Make the next sweep of an erasure."""
-    erasure = Erasure.objects.filter(pk=(trip.row.payload or {}).get("erasure")).first()
+    erasure = Erasure.objects.filter(pk=(trip.row.payload or {}).get("erasure", 0)).first()
     if erasure is None or erasure.status == Erasure.Status.DONE:
         answers.forget(trip.ids)
         return

@@ -156,8 +156,8 @@ def _values(row: Row, connection: Any) -> list[Any]:
         "claims": 0,
         "attempts": 0,
     }
-    fields = OutboxRow._meta
-    return [fields.get_field(name).get_db_prep_save(chosen[name], connection) for name in _COLUMNS]
+    fields = {field.name: field for field in OutboxRow._meta.concrete_fields}
+    return [fields[name].get_db_prep_save(chosen[name], connection) for name in _COLUMNS]
 
 
 def _wake_after_commit(using: str) -> None:

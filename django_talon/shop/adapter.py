@@ -209,7 +209,7 @@ class Adapter:
             model = self.model(role)
             relation = paths.field_at(model, name) if model else None
             column = getattr(relation, "field", None)
-            if relation is None or not relation.auto_created or not hasattr(column, "attname"):
+            if relation is None or column is None or not relation.auto_created:
                 continue
             if column.target_field.primary_key:
                 found.setdefault(relation.related_model, []).append((role, column.attname))
