@@ -63,6 +63,16 @@ def test_start_answer_stop(start, number):
     assert "sbx-shop" in out
 
 
+def await_held_call(url):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{url}/_sandbox/journal?world=w", timeout=20) as answer:
+            if json.load(answer):
+                return
+        time.sleep(0.02)
+    raise AssertionError("the call never arrived")
+
+
 def test_stops_while_calls_are_held(start):
     process, written = start()
     url = written.strip()
@@ -73,6 +83,7 @@ def test_stops_while_calls_are_held(start):
         held.sendall(
             b"DELETE /v1/customer_data/a HTTP/1.1\r\nAuthorization: ApiKey-v1 sbx-w\r\n\r\n"
         )
+        await_held_call(url)
         process.terminate()
         assert held.recv(100) == b""
     process.communicate(timeout=20)

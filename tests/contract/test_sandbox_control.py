@@ -81,7 +81,7 @@ def test_a_lost_answer_is_replayed_by_its_key(world, faults):
 
 
 def test_late_apply(world, faults):
-    faults.add(UPDATE, when={"first": 1}, phase="late_apply", seconds=0.3)
+    faults.add(UPDATE, when={"first": 1}, phase="late_apply", seconds=2)
     with pytest.raises(BROKEN):
         world.session(attributes={"channel": "old"})
     assert world.session(attributes={"channel": "new"}).status == 200

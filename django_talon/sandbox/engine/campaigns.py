@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -12,6 +13,12 @@ from .state import Application, Campaign, Clock, Coupon, Ids, Json, Limit, Refer
 
 ENTITIES = ("CustomerProfile", "CustomerSession", "CartItem", "Event", "Coupon", "Referral")
 TYPES = ("string", "number", "boolean", "time", "location", "(list string)", "(list number)")
+
+_TIME = re.compile(
+    r"^(\d{4}-\d\d-\d\d)"
+    r"(?:[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)?)?$",
+    re.ASCII,
+)
 
 _CAMPAIGN = {
     "description",
@@ -108,15 +115,20 @@ def _whole(value: Any, path: str, least: int = 0) -> int:
 
 
 def moment(value: Any, path: str) -> datetime | None:
-    """Return an RFC 3339 time as UTC; None stays None."""
-    if value is None or isinstance(value, datetime):
-        return value
+    """Return an RFC 3339 time as UTC; None stays None, a mere date is its midnight."""
+    if value is None:
+        return None
+    match = _TIME.match(_text(value, path))
+    if match is None:
+        raise SeedError(path, f"{value!r} is no RFC 3339 time")
+    day, clock, fraction, zone = match.groups()
+    micro = (fraction or "")[:6].ljust(6, "0")
+    offset = "+00:00" if zone in (None, "Z", "z") else zone
     try:
-        parsed = datetime.fromisoformat(_text(value, path).replace("Z", "+00:00"))
-    except ValueError as error:
+        parsed = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}.{micro}{offset}")
+        return parsed.astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
         raise SeedError(path, f"{value!r} is no RFC 3339 time") from error
-    zoned = parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)
-    return zoned.astimezone(timezone.utc)
 
 
 def _campaign(entry: Any, path: str) -> Campaign:

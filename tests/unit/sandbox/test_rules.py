@@ -317,3 +317,24 @@ def test_seed_files(tmp_path):
     for name in ("bad.json", "bad.yaml", "absent.json"):
         with pytest.raises(SeedError):
             load(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2026-03-01", "2026-03-01T00:00:00+00:00"),
+        ("2026-03-01T12:00:00Z", "2026-03-01T12:00:00+00:00"),
+        ("2026-03-01T12:00:00.1+02:00", "2026-03-01T10:00:00.100000+00:00"),
+        ("2026-03-01 12:00:00.123456789", "2026-03-01T12:00:00.123456+00:00"),
+    ],
+)
+def test_times(written, meant):
+    assert campaigns.moment(written, "here").isoformat() == meant
+
+
+@pytest.mark.parametrize(
+    "written", ["20260301", "2026-13-01", "2026-W01", "0001-01-01T00:00:00+09:00", 5, ""]
+)
+def test_no_times(written):
+    with pytest.raises(SeedError):
+        campaigns.moment(written, "here")
