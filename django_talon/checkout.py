@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 
 from django_talon.client import TalonError, decode_effects
 from django_talon.conf import Application, TalonConfigurationError, conf
+from django_talon.effects import typed, whole
 from django_talon.effects.allocation import Allocation, LineDiscount, NamedDiscount, allocate
 from django_talon.models import CodeEntry, CustomerSession, Evaluation, OutboxRow
 from django_talon.models.outbox import Kind
@@ -243,7 +244,7 @@ def _ask_dry(subject: Subject, found: _Found, ends: float) -> Sequence[Any]:
         dry=True,
         deadline=max(ends - time.monotonic(), 0.001),
     )
-    return list(state.effects)
+    return whole(state.effects)
 
 
 def _without_answer(found: _Found, key: str) -> Answer:
@@ -258,29 +259,26 @@ def _without_answer(found: _Found, key: str) -> Answer:
 
 def _answer(found: _Found, key: str, effects: Sequence[Any], *, answered: bool = True) -> Answer:
     snapshot: SessionSnapshot = found.rendered.snapshot
-    refused = {
-        effect.props.value: effect.props.rejection_reason
-        for effect in effects
-        if effect.effect_type == "rejectCoupon"
-    }
+    refused = {props.value: props.rejection_reason for props in _props(effects, "rejectCoupon")}
     entries = CodeEntry.objects.filter(cart=key, status=CodeEntry.Status.REJECTED)
     refused = {**dict(entries.order_by("pk").values_list("code", "reason")), **refused}
     return Answer(
         currency=found.app.currency,
         allocation=allocate(snapshot.items, snapshot.additional_costs, effects, found.app.currency),
-        accepted=[e.props.value for e in effects if e.effect_type == "acceptCoupon"],
+        accepted=[props.value for props in _props(effects, "acceptCoupon")],
         rejected=[Rejection(code, why, message(why)) for code, why in refused.items()],
         notifications=[
-            Notification(e.props.notification_type, e.props.title, e.props.body)
-            for e in effects
-            if e.effect_type == "showNotification"
+            Notification(props.notification_type, props.title, props.body)
+            for props in _props(effects, "showNotification")
         ],
-        free_items=[
-            FreeItem(e.props.sku, e.props.name) for e in effects if e.effect_type == "addFreeItem"
-        ],
+        free_items=[FreeItem(props.sku, props.name) for props in _props(effects, "addFreeItem")],
         effects=effects,
         answered=answered,
     )
+
+
+def _props(effects: Iterable[Any], effect_type: str) -> list[Any]:
+    return [effect.props for effect in typed(effects, effect_type)]
 
 
 def _change_codes(key: str, enter: Collection[str], remove: Collection[str]) -> bool:

@@ -13,10 +13,12 @@ from decimal import Decimal
 from typing import Any
 
 from django_talon.conf import conf
+from django_talon.effects import typed
 from django_talon.shop.snapshots import ItemSnapshot
 from django_talon.shop.values import digits
 
 ZERO = Decimal(0)
+DISCOUNTS = ("setDiscount", "setDiscountPerItem", "setDiscountPerAdditionalCost")
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Allocation:
     lines: Mapping[str, LineDiscount] = field(default_factory=dict)
     #: API name of an additional cost -> its part of the discount.
     costs: Mapping[str, LineDiscount] = field(default_factory=dict)
-    discounts: Sequence[NamedDiscount] = ()
+    discounts: Sequence[NamedDiscount] = field(default_factory=list)
 
     @property
     def total(self) -> Decimal:
@@ -61,23 +63,30 @@ class _Raw:
     taken: dict[str, Decimal]
     names: dict[str, Decimal]
 
+    def left(self) -> Decimal:
+        """Return what is left of everything; lines of a negative price lessen it."""
+        return max(ZERO, sum(self.room.values(), ZERO) - sum(self.taken.values(), ZERO))
+
+    def left_of(self, slot: str) -> Decimal:
+        return max(ZERO, self.room[slot] - self.taken[slot])
+
     def take(self, name: str, wanted: dict[str, Decimal]) -> Decimal:
-        """Take at most what is left of each slot; return how much that was."""
-        sum_taken = ZERO
+        """Take at most what is left of each slot and of all; return how much that was."""
+        left = before = self.left()
         for slot, amount in wanted.items():
-            part = max(ZERO, min(amount, self.room[slot] - self.taken[slot]))
+            part = max(ZERO, min(amount, self.left_of(slot), left))
             self.taken[slot] += part
-            sum_taken += part
-        self.names[name] = self.names.get(name, ZERO) + sum_taken
-        return sum_taken
+            left -= part
+        self.names[name] = self.names.get(name, ZERO) + before - left
+        return before - left
 
     def spread(self, name: str, amount: Decimal, slots: Sequence[str]) -> Decimal:
         """Take an amount off several slots, each in proportion to what is left of it."""
-        left = {slot: self.room[slot] - self.taken[slot] for slot in slots}
+        left = {slot: self.left_of(slot) for slot in slots}
         whole = sum(left.values(), ZERO)
         if whole <= 0 or amount <= 0:
             return ZERO
-        share = min(amount, whole)
+        share = min(amount, whole, self.left())
         with decimal.localcontext() as context:
             context.prec = 50
             return self.take(name, {slot: share * part / whole for slot, part in left.items()})
@@ -99,7 +108,7 @@ def allocate(
     room = dict(zip(item_slots, (item.total for item in items), strict=True))
     room.update(zip(cost_slots, additional_costs.values(), strict=True))
     raw = _Raw(room, dict.fromkeys(room, ZERO), {})
-    effects = list(effects)
+    effects = typed(effects, *DISCOUNTS)
     for effect in effects:
         _single(raw, effect)
     for effect in _last_of_each_name(effects):
@@ -177,19 +186,19 @@ def share_out(
     """Round each exact part so that the sum is ``amount`` (largest remainder).
 
     ``amount`` is a multiple of ``cent`` and differs from the exact sum by less
-    than one cent for each part. No part exceeds its room.
+    than one cent for each part. No part exceeds its room or falls below zero.
     """
     parts = {key: value.quantize(cent, decimal.ROUND_DOWN) for key, value in exact.items()}
     rest = amount - sum(parts.values(), ZERO)
-    by_remainder = sorted(exact, key=lambda key: parts[key] - exact[key])
-    while rest > 0:
+    step = cent.copy_sign(rest)
+    by_remainder = sorted(exact, key=lambda key: parts[key] - exact[key], reverse=rest < 0)
+    while rest:
         before = rest
         for key in by_remainder:
-            if rest <= 0:
-                break
-            if rooms is None or parts[key] + cent <= rooms[key]:
-                parts[key] += cent
-                rest -= cent
+            most = parts[key] + cent if rooms is None else rooms[key]
+            if rest and ZERO <= parts[key] + step <= most:
+                parts[key] += step
+                rest -= step
         if rest == before:
             break
     return parts

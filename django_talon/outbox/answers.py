@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from django_talon.client import encode
-from django_talon.effects import handlers
+from django_talon.effects import handlers, typed, whole
 from django_talon.models import (
     CodeEntry,
     CustomerSession,
@@ -37,6 +37,7 @@ def store(
     that changed the state only. Signal receivers and handlers run afterwards.
     """
     now = clock.now()
+    effects = whole(effects)
     with transaction.atomic(using=clock.outbox_alias()):
         session.state = state
         session.sent_at = now
@@ -98,12 +99,13 @@ def amount(effect: Any) -> Decimal | None:
 def note_codes(key: str, effects: Iterable[Any]) -> None:
     """Note on the entered codes which ones Talon.One accepted or refused, and why."""
     entries = CodeEntry.objects.filter(cart=key)
-    for effect in effects:
+    for effect in typed(effects, "acceptCoupon", "rejectCoupon"):
+        props: Any = effect.props
         if effect.effect_type == "acceptCoupon":
-            entries.filter(code__iexact=effect.props.value).update(
+            entries.filter(code__iexact=props.value).update(
                 status=CodeEntry.Status.ACCEPTED, reason=""
             )
-        elif effect.effect_type == "rejectCoupon":
-            entries.filter(code__iexact=effect.props.value).update(
-                status=CodeEntry.Status.REJECTED, reason=effect.props.rejection_reason[:64]
+        else:
+            entries.filter(code__iexact=props.value).update(
+                status=CodeEntry.Status.REJECTED, reason=props.rejection_reason[:64]
             )
