@@ -126,14 +126,16 @@ def lift(customer: Any, *, reason: str) -> int:
 def inventory(customer: Any) -> dict[str, Any]:
     """Return everything Talon.One tells of a customer, as plain JSON data by environment.
 
-    ``None`` stands for an environment that does not know the customer. Raises
-    `TalonError` if Talon.One cannot be asked.
+    ``None`` stands for an environment that does not know the customer; ``unknown_in``
+    names those. Raises `TalonError` if Talon.One cannot be asked.
     """
     profile_id = profile_id_of(customer)
+    found = {app.environment: _inventory(app, profile_id) for app in environments()}
     return {
         "profile_id": profile_id,
         "retrieved_at": timezone.now().isoformat(),
-        "environments": {app.environment: _inventory(app, profile_id) for app in environments()},
+        "unknown_in": [environment for environment, data in found.items() if data is None],
+        "environments": found,
     }
 
 

@@ -11,6 +11,7 @@ Errors are ``{"code": ..., "detail": ...}``: 400 ``invalid_code``, 404 ``no_cart
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -58,13 +59,13 @@ class CouponView(APIView):
         return answer(request, remove=[checked_code({"code": code})])
 
 
-def answer(request: Request, **codes: list[str]) -> Response:
+def answer(request: Request, *, enter: Sequence[str] = (), remove: Sequence[str] = ()) -> Response:
     """Evaluate the visitor's cart. Raises `Problem`."""
     cart = current_cart(request)
     if cart is None:
         raise Problem(status.HTTP_404_NOT_FOUND, "no_cart", _("You have no cart yet."))
     try:
-        found = evaluate(cart, **codes)
+        found = evaluate(cart, enter=enter, remove=remove)
     except PromotionsUnavailable:
         text = _("Promotions cannot be worked out at the moment. Please try again.")
         raise Problem(status.HTTP_503_SERVICE_UNAVAILABLE, "promotions_unavailable", text) from None

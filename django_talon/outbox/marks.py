@@ -318,5 +318,11 @@ def _json(value: Any) -> Any:
 
 
 def enqueue(rows: Iterable[Row]) -> None:
-    """Insert rows for workers themselves: replays and repairs."""
-    insert(list(rows), clock.outbox_alias())
+    """Insert rows for workers and operators themselves: erasures, replays and repairs.
+
+    Unlike `insert` it raises a database error, and also works while ``ENABLED``
+    is off: what an operator asked for waits, it is not dropped.
+    """
+    using = clock.outbox_alias()
+    _execute(list(rows), using)
+    _wake_after_commit(using)
