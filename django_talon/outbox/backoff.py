@@ -7,7 +7,8 @@ A pure decision: nothing is read or written here. The tree of errors is in
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django_talon.client import (
     TalonAuthError,
@@ -58,7 +59,8 @@ def judge(error: Exception, attempts: int) -> Verdict:
         return Verdict(lane_delay=random.uniform(0.2, 2.0), why=Why.CONFLICT)  # noqa: S311
     health = _health(error)
     if health is not None:
-        return Verdict(health=health, endpoint_delay=_endpoint_delay(error, health))
+        verdict = Verdict(health=health, endpoint_delay=_endpoint_delay(error, health))
+        return replace(verdict, **_held(error))
     if not error.retryable and error.status not in {408, 425}:
         return Verdict(is_dead=True)
     return _again(error, attempts)
@@ -88,6 +90,11 @@ def _again(error: TalonError, attempts: int) -> Verdict:
     if _may_still_be_working(error):
         return Verdict(counts=True, lane_delay=max(conf.HOLD, delay), why=Why.HOLD, suspicious=True)
     return Verdict(counts=True, lane_delay=delay, suspicious=True)
+
+
+def _held(error: TalonError) -> dict[str, Any]:
+    """Return how a pause of the endpoint holds the lane, too, where the outcome is unknown."""
+    return {"lane_delay": conf.HOLD, "why": Why.HOLD} if _may_still_be_working(error) else {}
 
 
 def _may_still_be_working(error: TalonError) -> bool:
