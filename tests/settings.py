@@ -1,10 +1,13 @@
 """The settings under which the test suite runs.
 
-``TALON_TEST_DATABASE=postgresql`` or ``mysql`` runs it there instead of SQLite.
+``TALON_TEST_DATABASE=postgresql`` runs it there instead of on SQLite. Processes
+that a test starts get the test's own database, broker and settings by
+``TALON_TEST_NAME``, ``TALON_TEST_BROKER`` and ``TALON_TEST_TALON_ONE`` (JSON).
 """
 
 from __future__ import annotations
 
+import json
 import os
 
 SECRET_KEY = "tests"
@@ -80,8 +83,13 @@ else:
     os.makedirs("var", exist_ok=True)
     _default = _sqlite("default")
 
+_default["NAME"] = os.environ.get("TALON_TEST_NAME", _default["NAME"])
 DATABASES = {"default": _default, "other": _sqlite("other")}
 
-CELERY_BROKER_URL = "memory://"
-TALON_ONE = {"BASE_URL": "http://127.0.0.1:9", "API_KEY": "sbx-tests"}
+CELERY_BROKER_URL = os.environ.get("TALON_TEST_BROKER", "memory://")
+TALON_ONE = json.loads(
+    os.environ.get(
+        "TALON_TEST_TALON_ONE", '{"BASE_URL": "http://127.0.0.1:9", "API_KEY": "sbx-tests"}'
+    )
+)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -103,7 +103,7 @@ def _rest(
     unknown = now + timedelta(seconds=UNCONFIGURED)
     for alias in {alias for _lane, alias in head if alias and alias not in usable}:
         behind = [lane for lane, its_alias in head if its_alias == alias]
-        endpoint.put_behind(behind, resting.get(alias, unknown))
+        endpoint.put_behind(alias, behind, resting.get(alias, unknown))
 
 
 def _serve(lease: lanes.Lease) -> None:

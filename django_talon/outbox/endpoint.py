@@ -15,6 +15,9 @@ from django_talon.models.outbox import Health
 from django_talon.outbox import clock
 from django_talon.outbox.backoff import BREAKER, Verdict, breaker_delay
 
+#: Seconds beside the call's own time after which a probe is taken for lost.
+PROBE_MARGIN = 5.0
+
 _clients: dict[tuple[str, tuple[float, float], float], IntegrationClient] = {}
 
 
@@ -65,7 +68,7 @@ def split(aliases: Collection[str], now: datetime) -> tuple[list[str], dict[str,
 def _win_probe(row: Endpoint, now: datetime) -> bool:
     if row.until is None or row.until > now:
         return False
-    until = now + timedelta(seconds=conf.LEASE)
+    until = now + timedelta(seconds=conf.DEADLINE + PROBE_MARGIN)
     return bool(Endpoint.objects.filter(key=row.key, until=row.until).update(until=until))
 
 
@@ -120,6 +123,11 @@ def _rest(app: Application, health: Health, delay: float, error: Exception) -> N
         OutboxRow.objects.filter(due_at=before).update(due_at=until)
 
 
-def put_behind(lanes: Sequence[str], until: datetime) -> None:
-    """Move the rows of lanes whose endpoint rests behind its next try."""
+def put_behind(alias: str, lanes: Sequence[str], until: datetime) -> None:
+    """Move the rows of lanes whose endpoint rests behind its next try.
+
+    If the endpoint recovered while this ran, the rows are brought back.
+    """
     OutboxRow.objects.filter(lane__in=lanes, due_at__lt=until).update(due_at=until)
+    if any(app.alias == alias and is_usable(app) for app in applications()):
+        OutboxRow.objects.filter(due_at=until).update(due_at=clock.now())

@@ -259,7 +259,7 @@ def _wait_until_settled(trip: Trip) -> None:
     latest = max(other.created_at for other in [row, *trip.following])
     quiet = latest + timedelta(seconds=conf.DEBOUNCE)
     ready = min(quiet, row.created_at + timedelta(seconds=max(SETTLE, conf.DEBOUNCE)))
-    if ready > clock.now():
+    if ready > trip.lease.now():
         raise NotYet(ready)
 
 

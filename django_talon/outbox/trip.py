@@ -12,7 +12,7 @@ from typing import Any
 
 from django_talon.conf import Application, conf
 from django_talon.models import OutboxRow
-from django_talon.outbox import calls, clock, lanes
+from django_talon.outbox import calls, lanes
 
 
 class NotYet(Exception):
@@ -71,7 +71,7 @@ class Trip:
         if not profile_id:
             yield
             return
-        now = clock.now()
+        now = self.lease.now()
         key = lanes.profile_lane(app.environment, profile_id)
         lease = lanes.acquire(key, now)
         if lease is None:
