@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 
 SECRET_KEY = "tests"
 DEBUG = False
@@ -61,7 +62,7 @@ def _sqlite(name: str) -> dict[str, object]:
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": f"var/{name}.sqlite3",
-        "TEST": {"NAME": f"var/test_{name}.sqlite3"},
+        "TEST": {"NAME": f"{tempfile.gettempdir()}/talon_{name}_{os.getpid()}.sqlite3"},
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
             "timeout": 30,
@@ -76,6 +77,8 @@ if _KIND == "postgresql":
     _default: dict[str, object] = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "django_talon",
+        # Several runs at a time on one machine keep out of each other's way.
+        "TEST": {"NAME": f"test_django_talon_{os.getpid()}"},
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "USER": os.environ.get("PGUSER", "postgres"),
     }
