@@ -5,8 +5,9 @@ Attributes say where the data is; overridden methods say what it means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -95,11 +96,13 @@ class Adapter:
         mapping = (self.order_item or self.item) if ordered else self.item
         relation = self.order_items if ordered else self.cart_items
         lines = getattr(cart_or_order, relation).order_by("pk")
-        lines = lines.select_related(*paths.joins(lines.model, flat(mapping)))
+        joins = paths.joins(lines.model, flat(mapping))
+        if joins:  # without names, select_related() would follow every foreign key
+            lines = lines.select_related(*joins)
         return [self._item(line, mapping, currency) for line in lines]
 
     def _item(self, line: Any, mapping: Paths, currency: str) -> ItemSnapshot:
-        try:
+        with naming(line):
             return ItemSnapshot(
                 key=str(line.pk),
                 sku=values.text(paths.resolve(line, mapping["sku"])),
@@ -113,8 +116,6 @@ class Adapter:
                 else "",
                 attributes=read(line, mapping.get("attributes", {})),
             )
-        except ValueError as error:
-            raise SnapshotError(f"{line._meta.label} {line.pk}: {error}") from error
 
     def attributes(self, instance: Any) -> dict[str, Any]:
         """Return the attributes of a cart, an order or a customer."""
@@ -123,12 +124,18 @@ class Adapter:
             "order": self.order_attributes or self.cart_attributes,
             "customer": self.customer_attributes,
         }
-        return read(instance, mapping[self.role_of(instance)])
+        with naming(instance):
+            return read(instance, mapping[self.role_of(instance)])
 
     def costs(self, cart_or_order: Any, currency: str) -> dict[str, Decimal]:
-        """Return `additional_costs` as exact amounts in major units."""
+        """Return `additional_costs` as exact amounts in major units; ``None`` is left out."""
         costs = self.additional_costs(cart_or_order).items()
-        return {name: values.price(cost, currency, self.price_unit) for name, cost in costs}
+        with naming(cart_or_order):
+            return {
+                name: values.price(cost, currency, self.price_unit)
+                for name, cost in costs
+                if cost is not None
+            }
 
     # Where it is: derived from the attributes.
 
@@ -142,22 +149,34 @@ class Adapter:
 
     @property
     def customer_model(self) -> type[models.Model]:
-        name = self.cart_customer or self.order_customer
-        field = paths.field_at(self.cart_model, name.split(".")[0]) if name else None
-        return getattr(field, "related_model", None) or get_user_model()
+        for model, path in (
+            (self.cart_model, self.cart_customer),
+            (self.order_model, self.order_customer),
+        ):
+            found = paths.model_at(model, path) if model and path else None
+            if found is not None:
+                return found
+        return get_user_model()
 
     @property
     def is_one_model(self) -> bool:
         """Whether the order is the cart, at a later status."""
         return bool(self.order) and self.order.lower() == self.cart.lower()
 
+    def wrong_model(self) -> str:
+        """Say which of ``cart`` and ``order`` names no model; an empty string if both do."""
+        for role in ("cart", "order"):
+            name = getattr(self, role)
+            try:
+                self.model(role)
+            except (LookupError, ValueError):
+                return f"{role} = {name!r} names no model."
+        return ""
+
     def model(self, role: str) -> type[models.Model] | None:
         """Return the model of ``"cart"``, ``"order"`` or ``"customer"``."""
-        return {
-            "cart": self.cart_model,
-            "order": self.order_model,
-            "customer": self.customer_model,
-        }[role]
+        model: type[models.Model] | None = getattr(self, f"{role}_model")
+        return model
 
     def label(self, role: str) -> str:
         """Return the model's label as it stands in aggregate keys."""
@@ -235,9 +254,20 @@ class Adapter:
         """Return when the order was made, or ``None`` where the shop does not say."""
         name = self.order_created or created_field(type(order))
         value = paths.resolve(order, name) if name else None
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime.combine(value, time.max)  # in doubt it is news
         if isinstance(value, datetime) and timezone.is_naive(value):
             return timezone.make_aware(value)
         return value if isinstance(value, datetime) else None
+
+
+@contextmanager
+def naming(instance: models.Model) -> Iterator[None]:
+    """Name the row of a value that cannot be sent. Raises `SnapshotError` for a `ValueError`."""
+    try:
+        yield
+    except ValueError as error:
+        raise SnapshotError(f"{instance._meta.label} {instance.pk}: {error}") from error
 
 
 def flat(mapping: Paths) -> Iterable[str]:

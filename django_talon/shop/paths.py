@@ -46,6 +46,16 @@ def field_at(model: type[models.Model], name: str) -> Any:
     return _reverse(model, name) if is_reverse else found
 
 
+def model_at(model: type[models.Model], path: str) -> type[models.Model] | None:
+    """Return the model that ``path`` leads to, or ``None`` where fields do not tell."""
+    for name in path.split("."):
+        found = getattr(field_at(model, name), "related_model", None)
+        if found is None:
+            return None
+        model = found
+    return model
+
+
 def _reverse(model: type[models.Model], name: str) -> Any:
     for relation in model._meta.related_objects:
         if relation.get_accessor_name() == name:

@@ -25,9 +25,14 @@ def unregister(adapter: type[Adapter]) -> None:
     _adapters.pop(f"{adapter.__module__}.{adapter.__qualname__}", None)
 
 
-def adapters() -> list[Adapter]:
-    """Return the registered adapters, oldest first."""
+def registered() -> list[Adapter]:
+    """Return every registered adapter, oldest first."""
     return list(_adapters.values())
+
+
+def adapters() -> list[Adapter]:
+    """Return the registered adapters whose models exist; a system check names the others."""
+    return [adapter for adapter in registered() if not adapter.wrong_model()]
 
 
 def adapter_for(instance: Any) -> Adapter:
