@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from django_talon.conf import Application, application, conf, route
+from django_talon.conf import Application, TalonConfigurationError, application, conf, route
 from django_talon.models import CodeEntry, CustomerSession, Erasure, Installation
 from django_talon.models.identity import SessionState, new_integration_id
 from django_talon.shop.adapter import Adapter
@@ -178,13 +179,21 @@ def is_history(adapter: Adapter, order: Any) -> bool:
 
 def since() -> datetime:
     """Return ``SYNC_ORDERS_SINCE``, by default the moment our first migration ran."""
-    value = conf.SYNC_ORDERS_SINCE
-    if isinstance(value, str):
-        day = parse_date(value)
-        value = parse_datetime(value) or (day and datetime(day.year, day.month, day.day))
-    if not isinstance(value, datetime):
-        value = Installation.current().installed_at
+    value = moment(conf.SYNC_ORDERS_SINCE) or Installation.current().installed_at
     return timezone.make_aware(value) if timezone.is_naive(value) else value
+
+
+def moment(value: Any) -> datetime | None:
+    """Read ``SYNC_ORDERS_SINCE``. Raises `TalonConfigurationError` for what is no moment."""
+    found: date | None = value if isinstance(value, date) else None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            found = parse_datetime(value) or parse_date(value)
+    if found is not None and not isinstance(found, datetime):
+        return datetime.combine(found, time())
+    if found is not None or value is None:
+        return found
+    raise TalonConfigurationError(f"TALON_ONE['SYNC_ORDERS_SINCE'] is {value!r}, no moment.")
 
 
 #: What may follow what at Talon.One.
