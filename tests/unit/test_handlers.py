@@ -28,9 +28,8 @@ SESSION = CustomerSession(integration_id="s-1")
 
 
 @pytest.fixture(autouse=True)
-def forget_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def forget_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "_handlers", type(handlers._handlers)(list))
-    yield
 
 
 @pytest.fixture
