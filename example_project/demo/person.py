@@ -55,7 +55,7 @@ class Page(HTMLParser):
             if element_id:
                 self.texts[element_id] = self.texts.get(element_id, "") + data
         if any(set(css.split()) & {"message", "messagelist"} for _, _, css in self._open):
-            self.messages.append(data.strip())
+            self.messages.extend([data.strip()] if data.strip() else [])
 
     def _add_field(self, found: dict[str, str]) -> None:
         if found.get("type") in ("checkbox", "radio"):

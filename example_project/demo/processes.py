@@ -71,10 +71,13 @@ class Child:
         return self.log.read_text(errors="replace") if self.log.is_file() else ""
 
     def kill_group(self) -> None:
-        if self.process:
-            with suppress(ProcessLookupError):
+        """End the process and all it has started; return when they are gone."""
+        end = time.monotonic() + SECONDS_TO_END
+        with suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < end:
                 os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+                self.process.poll()
+                time.sleep(0.01)
 
 
 class House:
