@@ -1,0 +1,416 @@
+"""The system checks: each id once, with its exact words; and that they are bound."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import CheckMessage, Error, Warning
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import override_settings
+
+from django_talon import checks
+from django_talon.admin.checks import check_admin
+from django_talon.shop import Adapter, registry
+from example_project.shop.talon import Shop
+
+ONE = {"BASE_URL": "https://shop.talon.one", "API_KEY": "secret"}
+OFF = "Or stop talking to Talon.One: TALON_ONE['ENABLED'] = False."
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Register these adapters and no others, for the time of a test."""
+
+    def register(*adapters: type[Adapter]) -> None:
+        found = {adapter.__qualname__: adapter() for adapter in adapters}
+        monkeypatch.setattr(registry, "_adapters", found)
+
+    return register
+
+
+def about(found: list[CheckMessage], number: str) -> list[tuple[str, str | None]]:
+    """Return message and hint of the checks with this number."""
+    return [(each.msg, each.hint) for each in found if each.id == f"django_talon.{number}"]
+
+
+def settings_say(number: str, **changed: Any) -> list[tuple[str, str | None]]:
+    with override_settings(TALON_ONE={**ONE, **changed}):
+        return about(checks.check_settings(), number)
+
+
+def test_good_settings_say_nothing():
+    with override_settings(TALON_ONE={**ONE, "LEASE": 11, "TIMEOUT": [1, 2.5], "ROUTER": str}):
+        assert checks.check_settings() == []
+
+
+@pytest.mark.parametrize("value", [None, "https://shop.talon.one", []])
+def test_E001_no_dict(value: Any):
+    with override_settings(TALON_ONE=value):
+        assert checks.check_settings() == [
+            Error(
+                "The setting TALON_ONE is missing, or not a dict.",
+                hint='TALON_ONE = {"BASE_URL": "https://...", "API_KEY": "..."}',
+                id="django_talon.E001",
+            )
+        ]
+
+
+@pytest.mark.parametrize("value", [[], {"default": "https://shop.talon.one"}, None])
+def test_E001_applications_that_are_no_dicts(value: Any):
+    assert settings_say("E001", APPLICATIONS=value) == [
+        (
+            "TALON_ONE['APPLICATIONS'] is not a dict of dicts.",
+            'Write {"default": {"BASE_URL": "https://...", "API_KEY": "..."}}.',
+        )
+    ]
+
+
+def test_E002_unknown_keys_with_the_nearest():
+    apps = {"default": {"CURENCY": "EUR"}}
+    assert settings_say("E002", BASEURL="x", QQQ=1, APPLICATIONS=apps) == [
+        ("TALON_ONE has no key 'BASEURL'.", "Did you mean 'BASE_URL'?"),
+        ("TALON_ONE has no key 'QQQ'.", "Take it out."),
+        (
+            "TALON_ONE's application 'default' has no key 'CURENCY'.",
+            "Did you mean 'CURRENCY'?",
+        ),
+    ]
+
+
+def test_E003_no_address():
+    assert settings_say("E003", BASE_URL="") == [
+        (
+            "The Talon.One application 'default' lacks BASE_URL.",
+            f"Set it to the address of your Talon.One deployment. {OFF}",
+        )
+    ]
+
+
+@pytest.mark.parametrize("value", ["shop.talon.one", "ftp://x", "https://", "http://[half"])
+def test_E003_no_web_address(value: str):
+    assert settings_say("E003", BASE_URL=value) == [
+        (
+            f"BASE_URL of the Talon.One application 'default' is not a web address: {value!r}.",
+            f"It looks like 'https://yourbaseurl.talon.one'. {OFF}",
+        )
+    ]
+
+
+def test_E004_no_key():
+    assert settings_say("E004", API_KEY="") == [
+        (
+            "The Talon.One application 'default' lacks API_KEY.",
+            f"Make one in the Campaign Manager and read it from the environment. {OFF}",
+        )
+    ]
+
+
+def test_no_address_and_no_key_are_needed_where_nothing_is_asked():
+    with override_settings(TALON_ONE={"ENABLED": False}):
+        assert checks.check_settings() == []
+
+
+def test_E005_another_dialect():
+    assert settings_say("E005", DIALECT="2020") == [
+        (
+            "DIALECT of the Talon.One application 'default' is not supported by the outbox yet.",
+            "Leave it out, or set it to 'current'. The client alone speaks '2020' already.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("GUESTS", "none", "It is one of 'guest_id', 'anonymous', 'off'."),
+        ("ON_FAILURE", "raise", "It is one of 'open', 'last_known', 'closed'."),
+        ("DEADLINE", "10", "It is a number of seconds."),
+        ("DEBOUNCE", -1, "It is a number of seconds."),
+        ("HOLD", True, "It is a number of seconds."),
+        ("LEASE", None, "It is a number of seconds."),
+        ("LEASE", float("nan"), "It is a number of seconds."),
+        ("CHECKOUT_BUDGET", float("inf"), "It is a number of seconds."),
+        ("TIMEOUT", 5, "It is a pair of seconds: (to connect, to read)."),
+        ("TIMEOUT", (1, 2, 3), "It is a pair of seconds: (to connect, to read)."),
+        ("TIMEOUT", (1, "2"), "It is a pair of seconds: (to connect, to read)."),
+    ],
+)
+def test_E006_a_value_that_cannot_be(key: str, value: Any, hint: str):
+    assert settings_say("E006", **{key: value}) == [(f"TALON_ONE[{key!r}] is {value!r}.", hint)]
+
+
+def test_E006_a_rounding_mode():
+    [(message, hint)] = settings_say("E006", ROUNDING="HALF_UP")
+    assert message == "TALON_ONE['ROUNDING'] is 'HALF_UP'."
+    assert hint is not None
+    assert hint.startswith("It is one of 'ROUND_")
+
+
+@pytest.mark.parametrize("value", ["last week", "2026-13-01", "", 2026])
+def test_E006_no_moment(value: Any):
+    assert settings_say("E006", SYNC_ORDERS_SINCE=value) == [
+        (
+            f"TALON_ONE['SYNC_ORDERS_SINCE'] is {value!r}, no moment.",
+            "It is an ISO date, a datetime or None.",
+        )
+    ]
+
+
+def test_E007_a_lease_shorter_than_a_call():
+    assert settings_say("E007", LEASE=10, DEADLINE=10) == [
+        (
+            "TALON_ONE['LEASE'] is not longer than 'DEADLINE'.",
+            "A worker gives up its lane after LEASE; no call may take longer than that.",
+        )
+    ]
+
+
+def test_E008_a_router_that_is_not_there():
+    [(message, hint)] = settings_say("E008", ROUTER="shop.routing.alias")
+    assert message.startswith("TALON_ONE['ROUTER'] cannot be imported: No module named 'shop")
+    assert hint == "Mend the path."
+    assert settings_say("E008", ROUTER=5) == [
+        ("TALON_ONE['ROUTER'] is 5.", "It is a function of a shop row, or the dotted path of one.")
+    ]
+
+
+def test_the_adapters_of_the_tests_are_sound():
+    assert checks.check_adapters() == []
+
+
+def test_W001_no_adapter(only: Any):
+    only()
+    assert checks.check_adapters() == [
+        Warning(
+            "No adapter is registered, so nothing is sent.",
+            hint="Write a talon.py in your shop's app; see the README for one of 20 lines.",
+            id="django_talon.W001",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message", "hint"),
+    [
+        ({"cart": "shop.Crat"}, "cart = 'shop.Crat'", "Did you mean 'shop.Cart'?"),
+        ({"order": "shop.Ordr"}, "order = 'shop.Ordr'", "Did you mean 'shop.Order'?"),
+        ({"cart": "Cart"}, "cart = 'Cart'", "Did you mean 'shop.Cart'?"),
+        (
+            {"cart": ""},
+            "cart = ''",
+            "Write models as 'app_label.Model', as in INSTALLED_APPS and models.py.",
+        ),
+    ],
+)
+def test_E009_no_such_model(only: Any, changed: dict[str, str], message: str, hint: str):
+    broken = type("Broken", (Shop,), changed)
+    only(broken)
+    assert checks.check_adapters() == [
+        Error(f"Broken.{message} names no model.", hint=hint, id="django_talon.E009")
+    ]
+    assert registry.adapters() == []
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "problem"),
+    [
+        ("cart_customer", "usr", "'usr': shop.Cart has no 'usr'. Did you mean 'user'?"),
+        ("cart_items", "item", "'item': shop.Cart has no 'item'. Did you mean 'items'?"),
+        ("order_cart", "crt", "'crt': shop.Order has no 'crt'. Did you mean 'cart'?"),
+        ("order_customer", "usr", "'usr': shop.Order has no 'usr'. Did you mean 'user'?"),
+        ("order_items", "line", "'line': shop.Order has no 'line'. Did you mean 'lines'?"),
+        ("order_state", "stat", "'stat': shop.Order has no 'stat'. Did you mean 'status'?"),
+        (
+            "order_created",
+            "placed",
+            "'placed': shop.Order has no 'placed'. Did you mean 'placed_at'?",
+        ),
+        (
+            "customer_attributes",
+            {"tier": "profile.teir"},
+            "'profile.teir': shop.Profile has no 'teir'. Did you mean 'tier'?",
+        ),
+        (
+            "cart_attributes",
+            {"since": "created"},
+            "'created': shop.Cart has no 'created'. Did you mean 'created_at'?",
+        ),
+    ],
+)
+def test_E010_a_wrong_path_with_the_nearest(only: Any, attribute: str, value: Any, problem: str):
+    only(type("Broken", (Shop,), {attribute: value}))
+    assert about(checks.check_adapters(), "E010") == [
+        (f"Broken.{attribute} = {problem}", "Paths are dotted names.")
+    ]
+
+
+def test_E010_of_items(only: Any):
+    item = {**Shop.item, "sku": "product.skew", "attributes": {"size": "product.siz"}}
+    only(type("Broken", (Shop,), {"item": item, "order_item": Shop.item}))
+    hint = "Paths are dotted names."
+    assert about(checks.check_adapters(), "E010") == [
+        (
+            "Broken.item = 'product.skew': shop.Product has no 'skew'. Did you mean 'sku'?",
+            hint,
+        ),
+        ("Broken.item = 'product.siz': shop.Product has no 'siz'.", hint),
+    ]
+
+
+def test_E010_of_a_cart_that_is_its_own_order(only: Any):
+    changed = {"cart": "shop.Order", "order": "shop.Order", "cart_items": "line"}
+    only(type("Broken", (Shop,), {**changed, "order_cart": "", "order_items": ""}))
+    assert about(checks.check_adapters(), "E010") == [
+        (
+            "Broken.cart_items = 'line': shop.Order has no 'line'. Did you mean 'lines'?",
+            "Paths are dotted names.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("attribute", ["item", "order_item"])
+def test_E011_what_a_line_must_have(only: Any, attribute: str):
+    only(type("Broken", (Shop,), {attribute: {"sku": "product.sku", "name": "product.name"}}))
+    assert about(checks.check_adapters(), "E011") == [
+        (
+            f"Broken.{attribute} lacks price, quantity.",
+            "Say where a line has them, or override items().",
+        )
+    ]
+
+
+def test_an_adapter_that_makes_its_items_itself_needs_no_mapping(only: Any):
+    made = {"item": {}, "cart_items": "", "order_items": "", "items": lambda *_: []}
+    only(type("Own", (Shop,), made))
+    assert checks.check_adapters() == []
+
+
+def test_E012_a_state_that_there_is_not(only: Any):
+    only(type("Broken", (Shop,), {"order_states": {"paid": "done", "void": "cancelled"}}))
+    assert about(checks.check_adapters(), "E012") == [
+        (
+            "Broken.order_states has 'done'.",
+            "A customer session is 'open', 'closed' or 'cancelled'.",
+        )
+    ]
+
+
+class ShopElsewhere:
+    """Routes the example's models, and nothing else, to the second database."""
+
+    def db_for_write(self, model: Any, **_: Any) -> str | None:
+        return "other" if model._meta.label == "shop.Cart" else None
+
+
+def test_E013_two_databases(only: Any):
+    only(Shop)
+    with override_settings(DATABASE_ROUTERS=[ShopElsewhere()]):
+        assert about(checks.check_adapters(), "E013") == [
+            (
+                "shop.Cart is on database 'other', the outbox on 'default'.",
+                "A mark must live and die with the shop's transaction: use one database.",
+            )
+        ]
+
+
+@pytest.mark.parametrize("attribute", ["cart_items", "order_items"])
+def test_E014_no_lines(only: Any, attribute: str):
+    only(type("Broken", (Shop,), {attribute: ""}))
+    assert about(checks.check_adapters(), "E014") == [
+        (
+            f"Broken.{attribute} is empty.",
+            "Name the reverse relation to the lines, or override items().",
+        )
+    ]
+
+
+def test_W002_an_order_without_a_date(only: Any):
+    only(type("Broken", (Shop,), {"order": "shop.OrderLine", "order_items": "order"}))
+    assert about(checks.check_adapters(), "W002") == [
+        (
+            "Broken.order_created does not say when an order was made.",
+            "Without it, orders older than this installation would be sent when saved.",
+        )
+    ]
+
+
+def test_W003_sqlite_without_the_write_lock(monkeypatch: pytest.MonkeyPatch):
+    from django.db import connections
+
+    connection = connections["default"]
+    if connection.vendor != "sqlite":
+        assert checks.check_database() == []
+        return
+    assert checks.check_database() == []
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"timeout": 5})
+    assert checks.check_database() == [
+        Warning(
+            "SQLite begins transactions without the write lock: 'database is locked'.",
+            hint="Set OPTIONS = {'transaction_mode': 'IMMEDIATE', 'timeout': 20} on the database.",
+            id="django_talon.W003",
+        )
+    ]
+
+
+def test_W004_no_admin_of_the_customers(only: Any):
+    only(type("Members", (Shop,), {"cart": "shops.Bag", "cart_customer": "member"}))
+    assert check_admin() == [
+        Warning(
+            "No admin of a customer model was found for the Talon.One actions.",
+            hint=(
+                "Register one before django_talon in INSTALLED_APPS, use TalonCustomerAdminMixin"
+                " on your own admin site, or set TALON_ONE['ADMIN_ACTIONS'] = False."
+            ),
+            id="django_talon.W004",
+        )
+    ]
+    with override_settings(TALON_ONE={**ONE, "ADMIN_ACTIONS": False}):
+        assert check_admin() == []
+
+
+def test_the_checks_are_bound():
+    call_command("check", tags=["talon"])
+    with override_settings(TALON_ONE={**ONE, "API_KEY": ""}):
+        with pytest.raises(SystemCheckError) as caught:
+            call_command("check")
+    assert "(django_talon.E004) The Talon.One application 'default' lacks API_KEY." in str(
+        caught.value
+    )
+
+
+def test_a_wrong_model_is_a_check_and_no_crash_at_the_start(tmp_path: Path):
+    """Django starts before it checks: nothing may fall over a wrong adapter until then."""
+    app = tmp_path / "wrong"
+    app.mkdir()
+    (app / "__init__.py").touch()
+    (app / "talon.py").write_text(
+        "from django_talon.shop import Adapter, register\n"
+        "@register\n"
+        "class Wrong(Adapter):\n"
+        "    cart = 'shop.Crat'\n"
+    )
+    code = (
+        "from django.conf import settings\n"
+        "from tests import settings as tests\n"
+        "values = {k: v for k, v in vars(tests).items() if k.isupper()}\n"
+        "values['INSTALLED_APPS'] = [*values['INSTALLED_APPS'], 'wrong']\n"
+        "settings.configure(**values)\n"
+        "import django\n"
+        "django.setup()\n"
+        "from django.core.checks import run_checks\n"
+        "print([each.id for each in run_checks(tags=['talon'])])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": f"{tmp_path}:.", "PATH": ""},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("['django_talon.E009']\n", "")
