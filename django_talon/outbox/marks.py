@@ -7,6 +7,7 @@ counted and logged, and never reaches the shop.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class Losses:
 
     def __init__(self) -> None:
         self.count = 0
-        self._logged_at = 0.0
+        self._logged_at = -math.inf
 
     def add(self, error: Exception) -> None:
         self.count += 1

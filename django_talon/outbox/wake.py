@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
 import threading
 import time
@@ -37,14 +38,15 @@ class Bell:
         self._idle = threading.Event()
         self._idle.set()
         self._thread: threading.Thread | None = None
-        self._logged_at = 0.0
+        self._logged_at = -math.inf
 
     def ring(self) -> None:
         """Ask for a message to be published soon; returns at once."""
         if self._pid != os.getpid():
             self._reset()
-        self._idle.clear()
-        self._rung.set()
+        with self._lock:
+            self._idle.clear()
+            self._rung.set()
         if self._thread is None:
             self._start()
 
@@ -67,8 +69,9 @@ class Bell:
             self._rung.wait()
             self._rung.clear()
             self._publish()
-            if not self._rung.is_set():
-                self._idle.set()
+            with self._lock:
+                if not self._rung.is_set():
+                    self._idle.set()
             time.sleep(INTERVAL)
 
     def _publish(self) -> None:
