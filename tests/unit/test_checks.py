@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Error
+from django.core.checks import Warning as CheckWarning
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import override_settings
@@ -187,7 +188,7 @@ def test_the_adapters_of_the_tests_are_sound():
 def test_W001_no_adapter(only: Any):
     only()
     assert checks.check_adapters() == [
-        Warning(
+        CheckWarning(
             "No adapter is registered, so nothing is sent.",
             hint="Write a talon.py in your shop's app; see the README for one of 20 lines.",
             id="django_talon.W001",
@@ -350,7 +351,7 @@ def test_W003_sqlite_without_the_write_lock(monkeypatch: pytest.MonkeyPatch):
     assert checks.check_database() == []
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", {"timeout": 5})
     assert checks.check_database() == [
-        Warning(
+        CheckWarning(
             "SQLite begins transactions without the write lock: 'database is locked'.",
             hint="Set OPTIONS = {'transaction_mode': 'IMMEDIATE', 'timeout': 20} on the database.",
             id="django_talon.W003",
@@ -361,7 +362,7 @@ def test_W003_sqlite_without_the_write_lock(monkeypatch: pytest.MonkeyPatch):
 def test_W004_no_admin_of_the_customers(only: Any):
     only(type("Members", (Shop,), {"cart": "shops.Bag", "cart_customer": "member"}))
     assert check_admin() == [
-        Warning(
+        CheckWarning(
             "No admin of a customer model was found for the Talon.One actions.",
             hint=(
                 "Register one before django_talon in INSTALLED_APPS, use TalonCustomerAdminMixin"
@@ -376,9 +377,9 @@ def test_W004_no_admin_of_the_customers(only: Any):
 
 def test_the_checks_are_bound():
     call_command("check", tags=["talon"])
-    with override_settings(TALON_ONE={**ONE, "API_KEY": ""}):
-        with pytest.raises(SystemCheckError) as caught:
-            call_command("check")
+    keyless = override_settings(TALON_ONE={**ONE, "API_KEY": ""})
+    with keyless, pytest.raises(SystemCheckError) as caught:
+        call_command("check")
     assert "(django_talon.E004) The Talon.One application 'default' lacks API_KEY." in str(
         caught.value
     )
@@ -408,6 +409,7 @@ def test_a_wrong_model_is_a_check_and_no_crash_at_the_start(tmp_path: Path):
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
         env={"PYTHONPATH": f"{tmp_path}:.", "PATH": ""},
         capture_output=True,
         encoding="utf-8",
