@@ -78,9 +78,7 @@ def _download(files: Mapping[str, bytes]) -> FileResponse:
     content = BytesIO(files[name])
     if others:
         name, content = "inventories.zip", _zip(files)
-    response = FileResponse(content, as_attachment=True, filename=name)
-    response["Cache-Control"] = "no-store"
-    return response
+    return FileResponse(content, as_attachment=True, filename=name)
 
 
 def _zip(files: Mapping[str, bytes]) -> BytesIO:
