@@ -22,7 +22,7 @@ from django_talon.models import CodeEntry, CustomerSession, Evaluation, OutboxRo
 from django_talon.models.outbox import Kind
 from django_talon.outbox import backoff, calls, clock, endpoint, lanes, sessions
 from django_talon.outbox.marks import mark
-from django_talon.outbox.session_steps import UPDATE, Subject, send_open
+from django_talon.outbox.session_steps import UPDATE, Subject, is_ordered, send_open
 from django_talon.outbox.sessions import Rendered
 from django_talon.outbox.trip import LeaseRanOut, NotYet, Trip
 from django_talon.shop.registry import adapter_for
@@ -144,12 +144,17 @@ class _Found:
 
 def _find(subject: Subject) -> _Found:
     session = sessions.of_cart(subject.key)
-    if session is not None and (session.is_over or session.order):
+    if session is not None and (session.is_over or not _is_still_the_carts(subject, session)):
         session = None
     app = sessions.application_of(session, subject.instance)
     known = session or sessions.new(app.alias, cart=subject.key)
     rendered = sessions.render(subject.adapter, subject.instance, known, app)
     return _Found(app, rendered)
+
+
+def _is_still_the_carts(subject: Subject, session: CustomerSession) -> bool:
+    """Whether the cart is in this session: an order that took it over may still be open."""
+    return not session.order or is_ordered(subject, session)
 
 
 def _evaluate(subject: Subject, found: _Found, fresh: bool) -> Answer:
@@ -183,7 +188,9 @@ def _ask(subject: Subject, found: _Found) -> Sequence[Any]:
     if not endpoint.is_usable(found.app):
         raise TalonError(f"The endpoint of {found.app.alias} is resting after failures.")
     ends = time.monotonic() + conf.CHECKOUT_BUDGET
-    if not connections[clock.outbox_alias()].in_atomic_block:
+    # An order's session is the worker's to change.
+    is_ours = not found.rendered.session.order
+    if is_ours and not connections[clock.outbox_alias()].in_atomic_block:
         with _trip(subject, ends) as trip:
             if trip is not None and (effects := _ask_for_real(trip, subject)) is not None:
                 return effects

@@ -56,7 +56,7 @@ def deliver_cart(trip: Trip) -> None:
         answers.forget(trip.ids)
     elif subject.instance is None or not subject.adapter.is_active(subject.instance):
         _let_go(trip, session)
-    elif _order_follows(trip) or _is_ordered(subject, session):
+    elif _order_follows(trip) or is_ordered(subject, session):
         answers.forget(trip.ids)
     else:
         if session is not None and (session.is_over or session.order):
@@ -114,7 +114,7 @@ def _will_be_sent(row: OutboxRow) -> bool:
     )
 
 
-def _is_ordered(subject: Subject, session: CustomerSession | None) -> bool:
+def is_ordered(subject: Subject, session: CustomerSession | None) -> bool:
     """Whether the cart is as it was when its order took the session over."""
     if session is None or not session.order or subject.adapter.is_one_model:
         return False
