@@ -201,17 +201,16 @@ def mark(what: models.Model | models.QuerySet[Any]) -> None:
     if isinstance(what, models.QuerySet):
         _mark_queryset(what)
     else:
-        using = what._state.db or clock.outbox_alias()
-        insert(_rows_of(what), using)
+        # Not the database it was read from, which may be a replica.
+        insert(_rows_of(what), clock.outbox_alias())
 
 
 def _mark_queryset(queryset: models.QuerySet[Any]) -> None:
     rows = (row for instance in queryset.iterator(CHUNK) for row in _rows_of(instance))
-    using = queryset.db
     seen: set[tuple[str, str]] = set()
     while chunk := list(islice(rows, CHUNK)):
         fresh = [row for row in chunk if _first_time(row, seen)]
-        insert(fresh, using)
+        insert(fresh, clock.outbox_alias())
 
 
 def _first_time(row: Row, seen: set[tuple[str, str]]) -> bool:
@@ -256,16 +255,13 @@ def link(cart: Any, order: Any) -> None:
     adapter = adapter_for(cart)
     [row] = order_rows(adapter, order)
     lane = adapter.key("cart", cart.pk)
-    insert(
-        [Row(lane=lane, aggregate=row.aggregate, kind=row.kind)],
-        order._state.db or clock.outbox_alias(),
-    )
+    insert([Row(lane=lane, aggregate=row.aggregate, kind=row.kind)], clock.outbox_alias())
 
 
 def merged(source: Any, target: Any) -> None:
     """Say that one cart went up in another, as at login: entered codes move along."""
     adapter = adapter_for(target)
-    using = target._state.db or clock.outbox_alias()
+    using = clock.outbox_alias()
     keys = [adapter.key("cart", cart.pk) for cart in (source, target)]
     try:
         with transaction.atomic(using):
@@ -302,7 +298,7 @@ def track(
     }
     key = adapter.key("cart" if cart is not None else "customer", owner.pk)
     row = Row(lane=key, aggregate=key, kind=Kind.EVENT, payload=payload)
-    insert([row], owner._state.db or clock.outbox_alias())
+    insert([row], clock.outbox_alias())
 
 
 def _json(value: Any) -> Any:

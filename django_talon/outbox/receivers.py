@@ -15,6 +15,7 @@ from django.db import models
 from django.db.models.signals import post_delete, post_init, post_save
 
 from django_talon.conf import conf
+from django_talon.models.outbox import Kind
 from django_talon.outbox import clock
 from django_talon.outbox.marks import Row, insert, losses, owner_rows, rows_for
 from django_talon.shop.adapter import Adapter
@@ -156,8 +157,8 @@ def _part_changed(
 
 
 def submit(rows: list[Row], using: str) -> None:
-    """Insert rows, unless their cart is muted or marking is paused."""
-    rows = [row for row in rows if row.lane not in _muted.get()]
+    """Insert rows, unless they are marks of a muted cart, or marking is paused."""
+    rows = [row for row in rows if row.kind != Kind.MARK or row.aggregate not in _muted.get()]
     waiting = _paused.get()
     if waiting is None:
         insert(rows, using)
@@ -206,4 +207,4 @@ def muted(cart: Any) -> Iterator[None]:
         yield
     finally:
         _muted.reset(token)
-        submit([Row(lane=key, aggregate=key)], cart._state.db or clock.outbox_alias())
+        submit([Row(lane=key, aggregate=key)], clock.outbox_alias())
