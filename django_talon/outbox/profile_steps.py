@@ -42,6 +42,8 @@ def send_profile(trip: Trip, app: Application, adapter: Adapter, customer: Any) 
     )
     if known.fingerprint == found:
         return
+    known.fingerprint = ""  # until there is an answer nobody knows what Talon.One has
+    known.save(update_fields=["fingerprint"])
     body = {"attributes": dict(snapshot.attributes)}
     trip.call(app, "update_customer_profile_v2", snapshot.profile_id, body)
     known.customer = adapter.key("customer", customer.pk)

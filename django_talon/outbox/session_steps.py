@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
@@ -13,7 +15,7 @@ from django_talon.client import TalonRejected, encode
 from django_talon.conf import Application, conf
 from django_talon.models import CustomerSession, Erasure, OutboxRow
 from django_talon.models.identity import SessionState
-from django_talon.models.outbox import TRANSITIONS
+from django_talon.models.outbox import Kind
 from django_talon.outbox import answers, clock, profile_steps, sessions
 from django_talon.outbox.sessions import Rendered
 from django_talon.outbox.trip import NotYet, Trip
@@ -56,7 +58,7 @@ def deliver_cart(trip: Trip) -> None:
         answers.forget(trip.ids)
     elif subject.instance is None or not subject.adapter.is_active(subject.instance):
         _let_go(trip, session)
-    elif _order_follows(trip) or is_ordered(subject, session):
+    elif _order_follows(trip, {Kind.CLOSED}) or is_ordered(subject, session):
         answers.forget(trip.ids)
     else:
         if session is not None and (session.is_over or session.order):
@@ -72,8 +74,9 @@ def _is_past(subject: Subject) -> bool:
 
 
 def _let_go(trip: Trip, session: CustomerSession | None) -> None:
-    """The cart is gone: cancel its session, unless an order has it."""
-    if session is None or session.order or session.state != SessionState.OPEN:
+    """The cart is gone: cancel its session, unless an order has it or is about to."""
+    is_free = session is not None and not session.order and session.state == SessionState.OPEN
+    if session is None or not is_free or _order_follows(trip, {Kind.CLOSED, Kind.MARK}):
         answers.forget(trip.ids)
         return
     app = sessions.application_of(session, None)
@@ -94,11 +97,11 @@ def cancel(trip: Trip, app: Application, session: CustomerSession) -> None:
     answers.store(session, effects, state="cancelled", row_ids=())
 
 
-def _order_follows(trip: Trip) -> bool:
-    """Whether a transition in the same lane will send this cart's content, as ordered."""
+def _order_follows(trip: Trip, kinds: Collection[str]) -> bool:
+    """Whether a later row of the same lane will send this cart's content, as ordered."""
     return any(
-        row.kind in TRANSITIONS
-        and row.aggregate != trip.row.aggregate
+        row.kind in kinds
+        and row.aggregate.startswith("order:")
         and not CustomerSession.objects.filter(order=row.aggregate).exists()
         and _will_be_sent(row)
         for row in trip.following
@@ -107,10 +110,8 @@ def _order_follows(trip: Trip) -> bool:
 
 def _will_be_sent(row: OutboxRow) -> bool:
     subject = subject_of(row.aggregate)
-    return (
-        row.kind == "closed"
-        and subject.instance is not None
-        and not sessions.is_history(subject.adapter, subject.instance)
+    return subject.instance is not None and not sessions.is_history(
+        subject.adapter, subject.instance
     )
 
 
@@ -161,6 +162,8 @@ def _is_about_the_state(error: TalonRejected) -> bool:
 
 def _put(trip: Trip, app: Application, rendered: Rendered) -> None:
     session, snapshot = rendered.session, rendered.snapshot
+    # Until there is an answer nobody knows what Talon.One has.
+    session.fingerprint = ""
     session.save()
     state = trip.call(app, UPDATE, session.integration_id, sessions.request(snapshot, "open"))
     answers.store(
@@ -285,7 +288,9 @@ def _check(session: CustomerSession, row: OutboxRow) -> None:
 
 def _send_transition(trip: Trip, subject: Subject, session: CustomerSession) -> None:
     app = sessions.application_of(session, subject.instance)
-    payload = trip.row.payload or _freeze(trip, subject, session, app)
+    payload = trip.row.payload
+    if payload is None or _is_erased(app, payload["profile_id"]):
+        payload = _freeze(trip, subject, session, app)
     body = _decimals(payload["request"])
     with trip.customer(app, payload["profile_id"]):
         state = trip.call(
@@ -300,6 +305,10 @@ def _send_transition(trip: Trip, subject: Subject, session: CustomerSession) -> 
         )
 
 
+def _is_erased(app: Application, profile_id: str) -> bool:
+    return bool(profile_id) and Erasure.standing(app.environment, profile_id)
+
+
 def _freeze(
     trip: Trip, subject: Subject, session: CustomerSession, app: Application
 ) -> dict[str, Any]:
@@ -308,15 +317,16 @@ def _freeze(
     body, known, profile_id = sessions.bare(row.kind), "", session.profile_id
     if row.kind == "closed" and subject.instance is not None:
         rendered = sessions.render(subject.adapter, subject.instance, session, app)
-        erased = bool(profile_id) and Erasure.standing(app.environment, profile_id)
-        if rendered.snapshot.items and not erased:
+        if rendered.snapshot.items and not _is_erased(app, profile_id):
             body = sessions.request(rendered.snapshot, row.kind)
             known, profile_id = rendered.fingerprint, rendered.snapshot.profile_id
         session.closed_fingerprint = _money_fingerprint(subject, app)
-        session.save()
+        session.save(update_fields=["closed_fingerprint"])
     payload = {"request": encode(body).decode(), "fingerprint": known, "profile_id": profile_id}
+    if row.claims or row.attempts:
+        row.uid = uuid4()  # another body may have been sent with the old key
     row.payload = payload
-    row.save(update_fields=["payload"])
+    row.save(update_fields=["payload", "uid"])
     return payload
 
 
