@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from django.db import transaction
+
 from django_talon.client import CustomerInventory, TalonRejected
 from django_talon.conf import Application, application, applications, conf
 from django_talon.models import CustomerProfile, CustomerSession, Erasure, OutboxRow
 from django_talon.models.identity import SessionState
+from django_talon.models.outbox import Kind
 from django_talon.outbox import answers, clock, lanes
 from django_talon.outbox.session_steps import cancel
 from django_talon.outbox.trip import NotYet, Trip
@@ -45,8 +48,15 @@ def _cancel_open_sessions(trip: Trip, erasure: Erasure) -> None:
     )
     for session in open_ones:
         app = application(session.application)
-        if app.environment == erasure.environment:
+        if app.environment == erasure.environment and not _is_about_to_close(session):
             cancel(trip, app, session)
+
+
+def _is_about_to_close(session: CustomerSession) -> bool:
+    """Whether an order waits to close the session: a business fact, which still goes out."""
+    lanes_of_it = {session.cart, session.order} - {""}
+    waiting = OutboxRow.objects.filter(kind=Kind.CLOSED, lane__in=lanes_of_it)
+    return waiting.exists()
 
 
 def _delete(trip: Trip, app: Application, profile_id: str) -> None:
@@ -86,9 +96,11 @@ def _done(trip: Trip, erasure: Erasure, proof: dict[str, object]) -> None:
     erasure.second_sweep_at = erasure.confirmed_at = clock.now()
     erasure.proof = proof
     erasure.profile_id = ""
-    erasure.save()
-    CustomerProfile.objects.filter(environment=erasure.environment, profile_id=profile_id).delete()
-    CustomerSession.objects.filter(profile_id=profile_id).update(profile_id="")
-    lanes.forget(lanes.profile_lane(erasure.environment, profile_id))
-    answers.forget(trip.ids)
+    known = CustomerProfile.objects.filter(environment=erasure.environment, profile_id=profile_id)
+    with transaction.atomic(using=clock.outbox_alias()):
+        erasure.save()
+        known.delete()
+        CustomerSession.objects.filter(profile_id=profile_id).update(profile_id="")
+        lanes.forget(lanes.profile_lane(erasure.environment, profile_id))
+        answers.forget(trip.ids)
     customer_erased.send_robust(sender=Erasure, erasure=erasure)
