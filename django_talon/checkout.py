@@ -15,7 +15,7 @@ from django.db import connections
 from django.utils.translation import gettext as _
 
 from django_talon.client import TalonError, decode_effects
-from django_talon.conf import Application, TalonConfigurationError, conf
+from django_talon.conf import Application, TalonConfigurationError, conf, currency_of, route
 from django_talon.effects import typed, whole
 from django_talon.effects.allocation import Allocation, LineDiscount, NamedDiscount, allocate
 from django_talon.models import CodeEntry, CustomerSession, Evaluation, OutboxRow
@@ -26,7 +26,7 @@ from django_talon.outbox.session_steps import UPDATE, Subject, is_ordered, send_
 from django_talon.outbox.sessions import Rendered
 from django_talon.outbox.trip import LeaseRanOut, NotYet, Trip
 from django_talon.shop.registry import adapter_for
-from django_talon.shop.snapshots import SessionSnapshot, SnapshotError
+from django_talon.shop.snapshots import SessionSnapshot
 
 logger = logging.getLogger("django_talon")
 
@@ -115,20 +115,29 @@ def evaluate(
     worker is busy with the same customer, the question is a dry one. If no
     answer comes, ``ON_FAILURE`` decides: ``"open"`` and ``"last_known"`` never
     raise, ``"closed"`` raises `PromotionsUnavailable`. Never an answer for
-    another content of the cart.
+    another content of the cart. Raises `SnapshotError` for a line without a
+    usable price or quantity: such a cart has no total that could be charged.
     """
     subject = _subject(cart)
     key = subject.key
     if _change_codes(key, list(enter), list(remove)):
         mark(cart)
     if not conf.ENABLED:
-        return Answer()
+        return _full_price(subject)
     try:
         found = _find(subject)
-    except (SnapshotError, TalonConfigurationError) as error:
+    except TalonConfigurationError as error:
         logger.warning("evaluate() went without promotions: %s", error)
-        return Answer()
+        return _full_price(subject)
     return _evaluate(subject, found, fresh)
+
+
+def _full_price(subject: Subject) -> Answer:
+    """Return the shop's own prices, where there is nobody to ask."""
+    currency = currency_of(route(subject.instance))
+    items = subject.adapter.items(subject.instance, currency)
+    costs = subject.adapter.costs(subject.instance, currency)
+    return Answer(currency=currency, allocation=allocate(items, costs, [], currency))
 
 
 def _subject(cart: Any) -> Subject:

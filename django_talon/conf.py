@@ -121,6 +121,11 @@ def application_settings() -> dict[str, dict[str, Any]]:
     return found
 
 
+def currency_of(alias: str) -> str:
+    """Return the ISO 4217 code of an Application's currency, which needs no address or key."""
+    return str(application_settings().get(alias, {}).get("CURRENCY") or "EUR").upper()
+
+
 def application(alias: str) -> Application:
     """Return the Application called ``alias``.
 
@@ -143,7 +148,7 @@ def application(alias: str) -> Application:
         alias=alias,
         base_url=base_url,
         api_key=str(api_key() if callable(api_key) else api_key),
-        currency=str(values.get("CURRENCY", "EUR")).upper(),
+        currency=currency_of(alias),
         environment=str(values.get("ENVIRONMENT") or urlsplit(base_url).netloc),
         dialect=values.get("DIALECT", "current"),
     )
