@@ -1,6 +1,6 @@
 """The settings under which the test suite runs.
 
-``TALON_TEST_DATABASE=postgresql`` runs it there instead of on SQLite. Processes
+``TALON_TEST_DATABASE=postgresql`` (or ``mysql``) runs it there instead of on SQLite. Processes
 that a test starts get the test's own database, broker and settings by
 ``TALON_TEST_NAME``, ``TALON_TEST_BROKER`` and ``TALON_TEST_TALON_ONE`` (JSON).
 """
@@ -81,6 +81,14 @@ if _KIND == "postgresql":
         "TEST": {"NAME": f"test_django_talon_{os.getpid()}"},
         "HOST": os.environ.get("PGHOST", "127.0.0.1"),
         "USER": os.environ.get("PGUSER", "postgres"),
+    }
+elif _KIND == "mysql":
+    _default = {
+        "ENGINE": "django.db.backends.mysql",
+        "NAME": "django_talon",
+        "HOST": os.environ.get("MYSQL_HOST", "127.0.0.1"),
+        "USER": os.environ.get("MYSQL_USER", "root"),
+        "TEST": {"NAME": f"test_django_talon_{os.getpid()}"},
     }
 else:
     os.makedirs("var", exist_ok=True)
