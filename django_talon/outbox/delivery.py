@@ -69,20 +69,23 @@ def beat(name: str) -> None:
 def serve_next() -> bool:
     """Serve one lane that has due rows; return ``False`` if there is none."""
     while True:
-        now = clock.now()
+        now, asked = clock.now(), time.monotonic()
         head = _head(now)
         if not head:
             return False
-        usable, resting = endpoint.split({alias for _lane, alias in head}, now)
-        for lane, alias in head:
-            if alias and alias not in usable:
-                continue
-            lease = lanes.acquire(lane, now)
-            if lease is not None:
-                _serve(lease)
-                return True
-            lanes.postpone(lane)
-        _rest(head, usable, resting, now)
+        standing = endpoint.look({alias for _lane, alias in head}, now)
+        try:
+            for lane, alias in head:
+                if alias and alias not in standing.usable:
+                    continue
+                lease = lanes.acquire(lane, now + timedelta(seconds=time.monotonic() - asked))
+                if lease is not None:
+                    _serve(lease)
+                    return True
+                lanes.postpone(lane)
+        finally:
+            endpoint.give_back(standing.probes)
+        _rest(head, standing, now)
 
 
 def _head(now: datetime) -> list[tuple[str, str]]:
@@ -96,14 +99,12 @@ def _head(now: datetime) -> list[tuple[str, str]]:
     return list(dict.fromkeys((lane, alias) for lane, alias, _priority in ordered))
 
 
-def _rest(
-    head: list[tuple[str, str]], usable: list[str], resting: dict[str, datetime], now: datetime
-) -> None:
+def _rest(head: list[tuple[str, str]], standing: endpoint.Standing, now: datetime) -> None:
     """Move rows whose endpoint rests out of the way of the others."""
     unknown = now + timedelta(seconds=UNCONFIGURED)
-    for alias in {alias for _lane, alias in head if alias and alias not in usable}:
+    for alias in {alias for _lane, alias in head if alias and alias not in standing.usable}:
         behind = [lane for lane, its_alias in head if its_alias == alias]
-        endpoint.put_behind(alias, behind, resting.get(alias, unknown))
+        endpoint.put_behind(alias, behind, standing.resting.get(alias, unknown))
 
 
 def _serve(lease: lanes.Lease) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import F
@@ -43,33 +44,51 @@ def is_usable(app: Application) -> bool:
     return row is None or row.health == Health.HEALTHY
 
 
-def split(aliases: Collection[str], now: datetime) -> tuple[list[str], dict[str, datetime]]:
-    """Return which of the aliases may be called, and until when the others may not.
+@dataclass
+class Standing:
+    """Which Applications may be called now, as one worker sees it."""
+
+    usable: list[str] = field(default_factory=list)
+    #: Alias -> until when it may not be called.
+    resting: dict[str, datetime] = field(default_factory=dict)
+    #: Key of an endpoint -> until when the right to probe it is this worker's.
+    probes: dict[str, datetime] = field(default_factory=dict)
+
+
+def look(aliases: Collection[str], now: datetime) -> Standing:
+    """Return which of the aliases may be called.
 
     Of an endpoint whose time has come, one worker gets the right to probe it.
     """
-    usable: list[str] = []
-    resting: dict[str, datetime] = {}
+    found = Standing()
     for app in applications():
         if app.alias not in aliases and "" not in aliases:
             continue
         row = row_of(app)
-        if (
-            row is None
-            or row.health == Health.HEALTHY
-            or (row.until is not None and row.until <= now and _win_probe(row, now))
-        ):
-            usable.append(app.alias)
+        if row is None or row.health == Health.HEALTHY:
+            found.usable.append(app.alias)
+        elif (until := _win_probe(row, now)) is not None:
+            found.usable.append(app.alias)
+            found.probes[row.key] = until
         else:
-            resting[app.alias] = _next_try(row, now)
-    return usable, resting
+            found.resting[app.alias] = _next_try(row, now)
+    return found
 
 
-def _win_probe(row: Endpoint, now: datetime) -> bool:
+def _win_probe(row: Endpoint, now: datetime) -> datetime | None:
     if row.until is None or row.until > now:
-        return False
+        return None
     until = now + timedelta(seconds=conf.DEADLINE + PROBE_MARGIN)
-    return bool(Endpoint.objects.filter(key=row.key, until=row.until).update(until=until))
+    won = Endpoint.objects.filter(key=row.key, until=row.until).update(until=until)
+    return until if won else None
+
+
+def give_back(probes: Mapping[str, datetime]) -> None:
+    """Give back the right to probe where no call was made: the lane had nothing to send."""
+    for key, until in probes.items():
+        now = clock.now()
+        if Endpoint.objects.filter(key=key, until=until).update(until=now):
+            OutboxRow.objects.filter(due_at=until).update(due_at=now)
 
 
 def _next_try(row: Endpoint, now: datetime) -> datetime:

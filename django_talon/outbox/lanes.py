@@ -113,13 +113,14 @@ def postpone(key: str) -> None:
     """Move the rows of a lane that somebody else holds behind its lease or block.
 
     So the head of the due rows stays clean. If the lane was released while
-    this ran, the rows are brought back: neither order of the two loses them.
+    this ran, even if it was taken again, the rows are brought back: neither
+    order of the two loses them.
     """
     until = blocked_until(key)
     if until is None:
         return
     OutboxRow.objects.filter(lane=key, due_at__lt=until).update(due_at=until)
-    if blocked_until(key) is None:
+    if blocked_until(key) != until:
         _bring_forward(key, until, clock.now())
 
 
