@@ -121,7 +121,7 @@ class Adapter:
         """Return the attributes of a cart, an order or a customer."""
         mapping = {
             "cart": self.cart_attributes,
-            "order": self.order_attributes or self.cart_attributes,
+            "order": self.order_attributes,
             "customer": self.customer_attributes,
         }
         with naming(instance):
