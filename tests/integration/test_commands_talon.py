@@ -21,6 +21,9 @@ from django.utils import timezone
 
 from django_talon.models import DeadLetter, Endpoint, Erasure, Heartbeat, OutboxRow
 from django_talon.outbox import clock, delivery
+from django_talon.shop import Adapter, register
+from django_talon.shop.registry import unregister
+from example_project.shop.models import Product
 from tests.helpers import all_due, cart_with, customer, deliver_all, states, wait_for
 from tests.shops.models import Member
 
@@ -250,6 +253,24 @@ def test_talon_erase_knows_every_customer_model(capsys, talon):
         call_command("talon_erase", str(member.pk), "--yes", "--model", "auth.User")
     with pytest.raises(CommandError, match="No adapter names such a customer model"):
         call_command("talon_erase", str(member.pk), "--yes", "--model", "shop.Product")
+
+
+def test_talon_erase_asks_back_where_two_models_have_the_key(capsys, talon):
+    class Resellers(Adapter):
+        cart = "shop.Cart"
+        customer_model = Product
+
+    ada = customer()
+    Product.objects.create(pk=ada.pk, sku="twin", name="Twin", price=1)
+    register(Resellers)
+    try:
+        with pytest.raises(CommandError, match=r"in each of auth\.User, shop\.Product"):
+            call_command("talon_erase", str(ada.pk), "--yes")
+        assert not Erasure.objects.exists()
+        run(capsys, "talon_erase", str(ada.pk), "--yes", "--model", "auth.User")
+    finally:
+        unregister(Resellers)
+    assert Erasure.objects.count() == 1
 
 
 def test_talon_erase_without_an_application(settings):
