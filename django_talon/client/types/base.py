@@ -24,15 +24,34 @@ Opt = Union[T, None, UnsetType]  # noqa: UP007 - an alias with a type variable
 
 JSON = Mapping[str, Any]
 
+_UNKNOWN = " unknown"
+
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Model(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    rename="camel",
+    dict=True,
+    forbid_unknown_fields=True,
+):
     """The base of all request and answer types: immutable, keywords only.
 
     Its ``repr`` names the fields that are present and none of their values,
     for they may be personal data.
     """
+
+    @property
+    def unknown(self) -> JSON:
+        """The fields of an answer this version does not know, by their wire names.
+
+        They are for reading: `encode` leaves them out, and two values that
+        differ in nothing else are equal.
+        """
+        found: JSON = self.__dict__.get(_UNKNOWN, {})
+        return found
 
     def __repr__(self) -> str:
         names = (n for n in self.__struct_fields__ if getattr(self, n) is not UNSET)
@@ -67,8 +86,9 @@ def decode_plain(data: bytes | msgspec.Raw) -> Any:
 def decode(data: bytes | msgspec.Raw, kind: Any) -> Any:
     """Return JSON as an instance of `kind`, making the best of what does not fit.
 
-    A nested value of an unexpected type is kept as plain data, and a nested
-    required field that is missing is `UNSET`. Raises `msgspec.DecodeError` if
+    A nested value of an unexpected type is kept as plain data, a nested required
+    field that is missing is `UNSET`, and what `kind` does not know is in its
+    `unknown`: the decoders refuse it only to send us here. Raises `msgspec.DecodeError` if
     the data is not JSON, not an object, or lacks a field `kind` requires.
     """
     try:
@@ -150,7 +170,10 @@ def _salvage_model(raw: dict[str, msgspec.Raw], kind: type[Model]) -> Model:
     values: dict[str, Any] = {}
     for field in _fields(kind):
         if field.encode_name in raw:
-            values[field.name] = salvage(raw[field.encode_name], field.type)
+            values[field.name] = salvage(raw.pop(field.encode_name), field.type)
         elif field.required:
             values[field.name] = UNSET
-    return kind(**values)
+    model = kind(**values)
+    if raw:
+        model.__dict__[_UNKNOWN] = {name: decode_plain(value) for name, value in raw.items()}
+    return model

@@ -163,9 +163,15 @@ def _typed(effect_type: Any, value: Any) -> Any:
     kind = PROPS.get(effect_type) if isinstance(effect_type, str) else None
     if kind is None:
         return decode_plain(data)
-    for strict in (True, False):
-        try:
-            return decoder(kind, strict=strict).decode(data)
-        except msgspec.ValidationError:
-            continue
-    return decode_plain(data)
+    try:
+        return decoder(kind).decode(data)
+    except msgspec.ValidationError:
+        found = salvage(data, kind)
+    return found if _fits(found, kind) else decode_plain(data)
+
+
+def _fits(value: Any, kind: type[props.EffectProps]) -> bool:
+    try:
+        return bool(decoder(kind).decode(encode(value)) == value)
+    except msgspec.ValidationError:
+        return False
