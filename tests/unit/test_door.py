@@ -84,8 +84,7 @@ def test_requests_is_loaded_by_the_client_only(statement: str):
     [
         ("import django; django.setup()", {"celery", "rest_framework", "tqdm"}),
         (
-            "import django; django.setup(); import django_talon as talon;"
-            " talon.mark, talon.evaluate, talon.track, talon.on_effect",
+            "import django; django.setup(); import django_talon as t; t.mark, t.evaluate, t.track",
             {"celery", "rest_framework", "tqdm"},
         ),
         ("import django; django.setup(); import django_talon.tasks", {"rest_framework", "tqdm"}),
