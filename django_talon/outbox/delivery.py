@@ -18,13 +18,12 @@ from django_talon.outbox import answers, backoff, clock, endpoint, lanes
 from django_talon.outbox.erasure import deliver_erasure
 from django_talon.outbox.profile_steps import NobodysEvent, deliver_event, deliver_profile
 from django_talon.outbox.session_steps import (
-    ImpossibleTransition,
     cart_key_of,
     deliver_cart,
     deliver_order,
-    deliver_transition,
     subject_of,
 )
+from django_talon.outbox.transition_steps import ImpossibleTransition, deliver_transition
 from django_talon.outbox.trip import LeaseRanOut, NotYet, Trip
 from django_talon.shop.snapshots import SnapshotError
 from django_talon.signals import delivery_failed

@@ -1,37 +1,25 @@
-"""Delivery of carts and orders: open sessions as state, transitions as facts."""
+"""Delivery of carts and open orders: customer sessions as state."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import timedelta
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from typing import Any
-from uuid import uuid4
 
-import msgspec
-
-from django_talon.client import TalonRejected, encode
+from django_talon.client import TalonRejected
 from django_talon.conf import Application, conf
-from django_talon.models import CustomerSession, Erasure, OutboxRow
+from django_talon.models import CustomerSession, OutboxRow
 from django_talon.models.identity import SessionState
 from django_talon.models.outbox import Kind
-from django_talon.outbox import answers, clock, profile_steps, sessions
+from django_talon.outbox import answers, clock, marks, profile_steps, sessions
 from django_talon.outbox.sessions import Rendered
-from django_talon.outbox.trip import NotYet, Trip
+from django_talon.outbox.trip import Trip
 from django_talon.shop.adapter import Adapter
 from django_talon.shop.fingerprint import fingerprint
 from django_talon.shop.registry import adapter_of_key
 from django_talon.shop.snapshots import SessionSnapshot
 
-#: Seconds for which an order's rows may still be on their way when its status is saved.
-SETTLE = 5.0
-
 UPDATE = "update_customer_session_v2"
-
-
-class ImpossibleTransition(Exception):
-    """The shop says one thing and the state at Talon.One forbids it."""
 
 
 @dataclass(frozen=True)
@@ -209,13 +197,24 @@ def deliver_order(trip: Trip) -> None:
         answers.forget(trip.ids)
     elif session is None and sessions.is_history(subject.adapter, subject.instance):
         answers.forget(trip.ids)
+    elif subject.adapter.state(subject.instance) != "open":
+        _tell_the_state(trip, subject)
     else:
         _deliver_open_order(trip, subject, session)
 
 
+def _tell_the_state(trip: Trip, subject: Subject) -> None:
+    """Make good a change of status that no signal told: it has to be a fact."""
+    facts = [row for row in trip.following if row.aggregate == subject.key]
+    if not facts:
+        [row] = marks.order_rows(subject.adapter, subject.instance)
+        marks.enqueue([replace(row, lane=trip.row.lane, application=trip.row.application)])
+    answers.forget(trip.ids)
+
+
 def _deliver_open_order(trip: Trip, subject: Subject, session: CustomerSession | None) -> None:
     app = sessions.application_of(session, subject.instance)
-    known = session or _new_for_order(app, subject, trip.row)
+    known = session or new_for_order(app, subject, trip.row)
     rendered = sessions.render(subject.adapter, subject.instance, known, app)
     if rendered.snapshot.items and rendered.is_news:
         send_open(trip, subject, rendered, app)
@@ -223,7 +222,8 @@ def _deliver_open_order(trip: Trip, subject: Subject, session: CustomerSession |
         answers.forget(trip.ids)
 
 
-def _new_for_order(app: Application, subject: Subject, row: OutboxRow) -> CustomerSession:
+def new_for_order(app: Application, subject: Subject, row: OutboxRow) -> CustomerSession:
+    """Return an unsaved session for an order, and for the cart it came from."""
     cart_key = cart_key_of(subject, row)
     return sessions.new(app.alias, cart=cart_key, order=subject.key)
 
@@ -236,117 +236,19 @@ def cart_key_of(subject: Subject, row: OutboxRow) -> str:
     return "" if pk is None else subject.adapter.key("cart", pk)
 
 
-def deliver_transition(trip: Trip) -> None:
-    """Send a close or a cancellation: rendered once, then the same bytes until it arrives."""
-    row = trip.row
-    subject = subject_of(row.aggregate)
-    _wait_until_settled(trip)
-    session = sessions.of_order(subject.key, cart_key_of(subject, row))
-    if session is None:
-        session = _first_seen(subject, row)
-    if session is None:
-        answers.forget(trip.ids)
-    elif session.state == row.kind:
-        note_drift(subject, session)
-        answers.forget(trip.ids)
-    else:
-        _check(session, row)
-        _send_transition(trip, subject, session)
-
-
-def _wait_until_settled(trip: Trip) -> None:
-    """An order's status is saved before its lines: wait a moment for the rest of it."""
-    row = trip.row
-    if row.payload is not None:
-        return
-    latest = max(other.created_at for other in [row, *trip.following])
-    quiet = latest + timedelta(seconds=conf.DEBOUNCE)
-    ready = min(quiet, row.created_at + timedelta(seconds=max(SETTLE, conf.DEBOUNCE)))
-    if ready > trip.lease.now():
-        raise NotYet(ready)
-
-
-def _first_seen(subject: Subject, row: OutboxRow) -> CustomerSession | None:
-    """Return a new session for an order that Talon.One should hear of only now."""
-    if subject.instance is None or row.kind != "closed":
-        return None
-    if sessions.is_history(subject.adapter, subject.instance):
-        return None
-    app = sessions.application_of(None, subject.instance)
-    session = _new_for_order(app, subject, row)
-    sessions.take_over(session, subject.key)
-    return session
-
-
-def _check(session: CustomerSession, row: OutboxRow) -> None:
-    if row.kind not in sessions.TRANSITIONS[SessionState(session.state)]:
-        raise ImpossibleTransition(
-            f"The order is {row.kind}, but its customer session is"
-            f" {session.state or 'not known to Talon.One'} and cannot become that."
-        )
-
-
-def _send_transition(trip: Trip, subject: Subject, session: CustomerSession) -> None:
-    app = sessions.application_of(session, subject.instance)
-    payload = trip.row.payload
-    if payload is None or _is_erased(app, payload["profile_id"]):
-        payload = _freeze(trip, subject, session, app)
-    body = _decimals(payload["request"])
-    with trip.customer(app, payload["profile_id"]):
-        state = trip.call(
-            app, UPDATE, session.integration_id, body, idempotency_key=str(trip.row.uid)
-        )
-        answers.store(
-            session,
-            state.effects,
-            state=trip.row.kind,
-            row_ids=trip.ids,
-            fingerprint=payload["fingerprint"] or None,
-        )
-
-
-def _is_erased(app: Application, profile_id: str) -> bool:
-    return bool(profile_id) and Erasure.standing(app.environment, profile_id)
-
-
-def _freeze(
-    trip: Trip, subject: Subject, session: CustomerSession, app: Application
-) -> dict[str, Any]:
-    """Write what will be sent into the row, before it is sent for the first time."""
-    row = trip.row
-    body, known, profile_id = sessions.bare(row.kind), "", session.profile_id
-    if row.kind == "closed" and subject.instance is not None:
-        rendered = sessions.render(subject.adapter, subject.instance, session, app)
-        if rendered.snapshot.items and not _is_erased(app, profile_id):
-            body = sessions.request(rendered.snapshot, row.kind)
-            known, profile_id = rendered.fingerprint, rendered.snapshot.profile_id
-        session.closed_fingerprint = _money_fingerprint(subject, app)
-        session.save(update_fields=["closed_fingerprint"])
-    payload = {"request": encode(body).decode(), "fingerprint": known, "profile_id": profile_id}
-    if row.claims or row.attempts:
-        row.uid = uuid4()  # another body may have been sent with the old key
-    row.payload = payload
-    row.save(update_fields=["payload", "uid"])
-    return payload
-
-
-def _decimals(text: str) -> Any:
-    return msgspec.json.Decoder(Any, float_hook=Decimal).decode(text)
-
-
 def note_drift(subject: Subject, session: CustomerSession) -> None:
     """Record that an order was edited after Talon.One closed its session."""
     if subject.instance is None or session.state != SessionState.CLOSED:
         return
     app = sessions.application_of(session, subject.instance)
-    found = _money_fingerprint(subject, app)
+    found = money_fingerprint(subject, app)
     if found in {"", session.closed_fingerprint, session.drift_fingerprint}:
         return
     session.drift_fingerprint, session.drift_at = found, clock.now()
     session.save(update_fields=["drift_fingerprint", "drift_at"])
 
 
-def _money_fingerprint(subject: Subject, app: Application) -> str:
+def money_fingerprint(subject: Subject, app: Application) -> str:
     """Return a fingerprint of lines and costs; empty if there are no lines any more."""
     items = tuple(subject.adapter.items(subject.instance, app.currency))
     costs = subject.adapter.costs(subject.instance, app.currency)

@@ -11,11 +11,18 @@ from django.db import transaction
 from django.utils import timezone
 
 import django_talon
-from django_talon.models import CodeEntry, CustomerSession, Installation, OutboxRow
+from django_talon.models import (
+    CodeEntry,
+    CustomerSession,
+    DeadLetter,
+    Installation,
+    OutboxRow,
+)
 from django_talon.outbox import delivery
 from example_project.shop.models import Cart, CartItem, Order, Profile
 from tests.helpers import (
     UPDATE,
+    all_due,
     cart_with,
     customer,
     deliver_all,
@@ -412,6 +419,48 @@ def test_events_keep_their_place_and_their_key(talon):
 def test_an_event_of_nobody_is_refused_at_once():
     with pytest.raises(ValueError, match="neither cart nor customer"):
         django_talon.track("newsletter", {})
+
+
+def test_a_guest_who_logs_in_to_pay_closes_a_session_of_ones_own(talon):
+    cart = cart_with(("mug", "10.00", 1))
+    deliver_all()
+    order = order_of(cart)
+    Order.objects.filter(pk=order.pk).update(user=customer())
+    deliver_all()
+    closed = [body for body in session_calls(talon) if body["state"] == "closed"]
+    assert [body["profileId"] for body in closed] == [str(User.objects.get().pk)]
+    assert not DeadLetter.objects.exists()
+    assert CustomerSession.objects.get(state="closed").order
+
+
+def test_a_status_changed_behind_the_signals_is_told_by_the_next_line(talon):
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    with django_talon.paused():
+        order = order_of(cart, status="draft")
+    django_talon.mark(order)
+    deliver_all()
+    Order.objects.filter(pk=order.pk).update(status="paid")
+    order.lines.get().save()
+    deliver_all()
+    assert states(talon)[-1] == "closed"
+    assert not OutboxRow.objects.exists()
+
+
+def test_an_order_cancelled_before_any_answer_came_is_cancelled(talon):
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    talon.faults.add(
+        match={"operation": UPDATE}, when={"first": 1}, phase="after_apply", do={"reset": {}}
+    )
+    deliver_all()
+    with django_talon.paused():
+        order = order_of(cart, status="cancelled")
+    django_talon.mark(order)
+    OutboxRow.objects.filter(kind="mark").delete()
+    all_due()
+    deliver_all()
+    [session] = talon.state()["sessions"].values()
+    assert session["state"] == "cancelled"
+    assert not DeadLetter.objects.exists()
 
 
 def test_link_tells_of_an_order_without_a_field_for_its_cart(talon):
