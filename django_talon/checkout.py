@@ -4,102 +4,42 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 from django.db import connections
-from django.utils.translation import gettext as _
 
 from django_talon.client import TalonError, decode_effects
 from django_talon.conf import Application, TalonConfigurationError, conf, currency_of, route
-from django_talon.effects import typed, whole
-from django_talon.effects.allocation import Allocation, LineDiscount, NamedDiscount, allocate
+from django_talon.effects import whole
+from django_talon.effects.allocation import allocate
+from django_talon.effects.answer import Answer, read_answer
 from django_talon.models import CodeEntry, CustomerSession, Evaluation, OutboxRow
 from django_talon.models.outbox import Kind
 from django_talon.outbox import backoff, calls, clock, endpoint, lanes, sessions
 from django_talon.outbox.marks import mark
-from django_talon.outbox.session_steps import UPDATE, Subject, is_ordered, send_open
+from django_talon.outbox.session_steps import (
+    UPDATE,
+    Subject,
+    is_anothers,
+    is_ordered,
+    is_past,
+    is_unwanted_guest,
+    send_open,
+)
 from django_talon.outbox.sessions import Rendered
 from django_talon.outbox.trip import LeaseRanOut, NotYet, Trip
 from django_talon.shop.registry import adapter_for
-from django_talon.shop.snapshots import SessionSnapshot
+from django_talon.shop.values import text
 
 logger = logging.getLogger("django_talon")
-
-ZERO = Decimal(0)
 
 
 class PromotionsUnavailable(Exception):
     """No answer came, and ``ON_FAILURE`` is ``"closed"``: do not sell without one."""
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """A code that was refused, with the API's reason and a text for the shopper."""
-
-    code: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Notification:
-    """A text that a campaign wants the shopper to see."""
-
-    kind: str
-    title: str
-    body: str
-
-
-@dataclass(frozen=True)
-class FreeItem:
-    """Something a campaign adds for nothing; putting it into the cart is the shop's choice."""
-
-    sku: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a cart costs after promotions. Amounts are rounded, in the Application's currency."""
-
-    currency: str = "EUR"
-    allocation: Allocation = field(default_factory=Allocation)
-    accepted: Sequence[str] = ()
-    rejected: Sequence[Rejection] = ()
-    notifications: Sequence[Notification] = ()
-    free_items: Sequence[FreeItem] = ()
-    effects: Sequence[Any] = ()
-    #: ``False`` if Talon.One could not be asked; then there are no promotions.
-    answered: bool = False
-
-    @property
-    def subtotal(self) -> Decimal:
-        return self.allocation.subtotal
-
-    @property
-    def additional_costs(self) -> Decimal:
-        return self.allocation.additional_costs
-
-    @property
-    def discount(self) -> Decimal:
-        return self.allocation.discount
-
-    @property
-    def total(self) -> Decimal:
-        return self.allocation.total
-
-    @property
-    def discounts(self) -> Sequence[NamedDiscount]:
-        return self.allocation.discounts
-
-    @property
-    def lines(self) -> Mapping[str, LineDiscount]:
-        return self.allocation.lines
 
 
 def evaluate(
@@ -122,7 +62,7 @@ def evaluate(
     key = subject.key
     if _change_codes(key, list(enter), list(remove)):
         mark(cart)
-    if not conf.ENABLED:
+    if not conf.ENABLED or is_past(subject) or is_unwanted_guest(subject):
         return _full_price(subject)
     try:
         found = _find(subject)
@@ -133,7 +73,7 @@ def evaluate(
 
 
 def _full_price(subject: Subject) -> Answer:
-    """Return the shop's own prices, where there is nobody to ask."""
+    """Return the shop's own prices, where there is nobody to ask or nothing to ask about."""
     currency = currency_of(route(subject.instance))
     items = subject.adapter.items(subject.instance, currency)
     costs = subject.adapter.costs(subject.instance, currency)
@@ -153,7 +93,7 @@ class _Found:
 
 def _find(subject: Subject) -> _Found:
     session = sessions.of_cart(subject.key)
-    if session is not None and (session.is_over or not _is_still_the_carts(subject, session)):
+    if session is not None and not _is_still_the_carts(subject, session):
         session = None
     app = sessions.application_of(session, subject.instance)
     known = session or sessions.new(app.alias, cart=subject.key)
@@ -162,22 +102,24 @@ def _find(subject: Subject) -> _Found:
 
 
 def _is_still_the_carts(subject: Subject, session: CustomerSession) -> bool:
-    """Whether the cart is in this session: an order that took it over may still be open."""
-    return not session.order or is_ordered(subject, session)
+    """Whether the cart is in this session: as a cart, or unchanged since it was ordered."""
+    return is_ordered(subject, session) if session.order else not session.is_over
 
 
 def _evaluate(subject: Subject, found: _Found, fresh: bool) -> Answer:
     if not found.rendered.snapshot.items:
         return _answer(found, subject.key, [])
+    if found.rendered.session.is_over:
+        return _answer(found, subject.key, _stored(found, max_age=None) or [])
     stored = _stored(found, max_age=conf.EVALUATION_MAX_AGE)
     if stored is not None and not fresh:
         return _answer(found, subject.key, stored)
     try:
-        effects = _ask(subject, found)
+        asked, effects = _ask(subject, found)
     except (TalonError, TalonConfigurationError) as error:
         logger.warning("evaluate() got no answer: %s.", type(error).__name__)
         return _without_answer(found, subject.key)
-    return _answer(found, subject.key, effects)
+    return _answer(asked, subject.key, effects)
 
 
 def _stored(found: _Found, max_age: float | None) -> Sequence[Any] | None:
@@ -192,8 +134,11 @@ def _stored(found: _Found, max_age: float | None) -> Sequence[Any] | None:
     return None if row is None else decode_effects(row.effects.encode())
 
 
-def _ask(subject: Subject, found: _Found) -> Sequence[Any]:
-    """Ask Talon.One within the budget; for real if both leases are free, else dry."""
+def _ask(subject: Subject, found: _Found) -> tuple[_Found, Sequence[Any]]:
+    """Ask Talon.One within the budget; for real if both leases are free, else dry.
+
+    Returns the effects and the content they are for.
+    """
     if not endpoint.is_usable(found.app):
         raise TalonError(f"The endpoint of {found.app.alias} is resting after failures.")
     ends = time.monotonic() + conf.CHECKOUT_BUDGET
@@ -201,9 +146,9 @@ def _ask(subject: Subject, found: _Found) -> Sequence[Any]:
     is_ours = not found.rendered.session.order
     if is_ours and not connections[clock.outbox_alias()].in_atomic_block:
         with _trip(subject, ends) as trip:
-            if trip is not None and (effects := _ask_for_real(trip, subject)) is not None:
-                return effects
-    return _ask_dry(subject, found, ends)
+            if trip is not None and (answer := _ask_for_real(trip, subject)) is not None:
+                return answer
+    return found, _ask_dry(subject, found, ends)
 
 
 @contextmanager
@@ -223,7 +168,7 @@ def _trip(subject: Subject, ends: float) -> Iterator[Trip | None]:
         lanes.release(lease)
 
 
-def _ask_for_real(trip: Trip, subject: Subject) -> Sequence[Any] | None:
+def _ask_for_real(trip: Trip, subject: Subject) -> tuple[_Found, Sequence[Any]] | None:
     # Rendered again: what was read before the lease may be old.
     found = _find(subject)
     try:
@@ -233,7 +178,7 @@ def _ask_for_real(trip: Trip, subject: Subject) -> Sequence[Any] | None:
     except TalonError as error:
         _note_failure(trip, found.app, error)
         raise
-    return _stored(_find_again(found, subject), max_age=None) or []
+    return found, _stored(_find_again(found, subject), max_age=None) or []
 
 
 def _find_again(found: _Found, subject: Subject) -> _Found:
@@ -251,11 +196,14 @@ def _note_failure(trip: Trip, app: Application, error: TalonError) -> None:
 
 def _ask_dry(subject: Subject, found: _Found, ends: float) -> Sequence[Any]:
     """Ask without changing anything at Talon.One; the marks stay for the worker."""
+    session = found.rendered.session
+    if is_anothers(found.rendered):
+        session = sessions.new(found.app.alias)  # an id that nobody else's session has
     state = calls.call(
         found.app,
         subject.key,
         UPDATE,
-        found.rendered.session.integration_id,
+        session.integration_id,
         sessions.request(found.rendered.snapshot, "open"),
         dry=True,
         deadline=max(ends - time.monotonic(), 0.001),
@@ -274,59 +222,27 @@ def _without_answer(found: _Found, key: str) -> Answer:
 
 
 def _answer(found: _Found, key: str, effects: Sequence[Any], *, answered: bool = True) -> Answer:
-    snapshot: SessionSnapshot = found.rendered.snapshot
-    refused = {props.value: props.rejection_reason for props in _props(effects, "rejectCoupon")}
     entries = CodeEntry.objects.filter(cart=key, status=CodeEntry.Status.REJECTED)
-    refused = {**dict(entries.order_by("pk").values_list("code", "reason")), **refused}
-    return Answer(
-        currency=found.app.currency,
-        allocation=allocate(snapshot.items, snapshot.additional_costs, effects, found.app.currency),
-        accepted=[props.value for props in _props(effects, "acceptCoupon")],
-        rejected=[Rejection(code, why, message(why)) for code, why in refused.items()],
-        notifications=[
-            Notification(props.notification_type, props.title, props.body)
-            for props in _props(effects, "showNotification")
-        ],
-        free_items=[FreeItem(props.sku, props.name) for props in _props(effects, "addFreeItem")],
-        effects=effects,
+    return read_answer(
+        found.rendered.snapshot,
+        effects,
+        found.app.currency,
+        refused=dict(entries.order_by("pk").values_list("code", "reason")),
         answered=answered,
     )
-
-
-def _props(effects: Iterable[Any], effect_type: str) -> list[Any]:
-    return [effect.props for effect in typed(effects, effect_type)]
 
 
 def _change_codes(key: str, enter: Collection[str], remove: Collection[str]) -> bool:
     """Keep what the shopper typed in or took out; return whether anything changed."""
     changed = False
     entries = CodeEntry.objects.filter(cart=key)
-    for code in filter(None, (code.strip()[:100] for code in [*enter, *remove])):
+    for code in _clean([*enter, *remove]):
         changed |= bool(entries.filter(code__iexact=code).delete()[0])
-    for code in filter(None, (code.strip()[:100] for code in enter)):
+    for code in _clean(enter):
         CodeEntry.objects.create(cart=key, code=code)
         changed = True
     return changed
 
 
-def message(reason: str) -> str:
-    """Return a text for the shopper; an unknown reason gets the general one."""
-    texts = {
-        "CouponNotFound": _("We do not know this code."),
-        "CouponExpired": _("This code has expired."),
-        "CouponStartDateInFuture": _("This code is not valid yet."),
-        "CouponLimitReached": _("This code has been used up."),
-        "CampaignLimitReached": _("This promotion has been used up."),
-        "ProfileLimitReached": _("You have used this code as often as it can be used."),
-        "CouponRecipientDoesNotMatch": _("This code belongs to another customer."),
-        "CouponPartOfNotRunningCampaign": _("This promotion is not running."),
-        "CouponReservationRequired": _("This code has to be reserved for you first."),
-        "ProfileRequired": _("Log in to use this code."),
-        "CouponRejectedByCondition": _("Your cart does not meet the conditions of this code."),
-    }
-    return texts.get(reason, _("This code cannot be used for this cart."))
-
-
-def session_of(cart: Any) -> CustomerSession | None:
-    """Return the customer session of a cart, if it has one."""
-    return sessions.of_cart(_subject(cart).key)
+def _clean(codes: Iterable[str]) -> list[str]:
+    return [code for code in (text(code).strip()[:100] for code in codes) if code]

@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 from django_talon import conf as configuration
 from django_talon.conf import TalonConfigurationError, application_settings, conf
 from django_talon.models import OutboxRow
-from django_talon.outbox.sessions import moment
+from django_talon.outbox.sessions import GUEST, moment
 from django_talon.shop import paths
 from django_talon.shop.adapter import ITEM_KEYS, Adapter, created_field, flat
 from django_talon.shop.registry import registered
@@ -110,6 +110,9 @@ def _values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if value not in allowed:
             listed = ", ".join(map(repr, allowed))
             yield _error(6, f"TALON_ONE[{key!r}] is {value!r}.", f"It is one of {listed}.")
+    if conf.ID_PREFIX.startswith(GUEST):
+        hint = "Ids of guests begin so; choose another prefix."
+        yield _error(6, f"TALON_ONE['ID_PREFIX'] is {conf.ID_PREFIX!r}.", hint)
     for key in SECONDS:
         value = chosen.get(key, 1)
         if not _is_seconds(value):

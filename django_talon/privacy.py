@@ -11,7 +11,15 @@ from django.utils import timezone
 
 from django_talon.client import TalonRejected, encode
 from django_talon.conf import Application, applications, conf
-from django_talon.models import CustomerProfile, DeadLetter, Erasure, OutboxRow
+from django_talon.models import (
+    CustomerProfile,
+    CustomerSession,
+    DeadLetter,
+    EffectRecord,
+    Erasure,
+    Evaluation,
+    OutboxRow,
+)
 from django_talon.models.outbox import TRANSITIONS, Kind
 from django_talon.models.privacy import pseudonym
 from django_talon.outbox import calls, clock
@@ -86,8 +94,12 @@ def _forget_locally(customer: Any, profile_id: str) -> None:
 
     Closes are business facts and still go out, rendered anew without the person.
     """
-    events = OutboxRow.objects.filter(kind=Kind.EVENT, payload__profile_id=profile_id)
-    events.delete()
+    theirs = CustomerSession.objects.filter(profile_id=profile_id)
+    events = OutboxRow.objects.filter(kind=Kind.EVENT)
+    events.filter(payload__profile_id=profile_id).delete()
+    events.filter(aggregate__in=theirs.exclude(cart="").values("cart")).delete()
+    Evaluation.objects.filter(session__in=theirs).delete()
+    EffectRecord.objects.filter(session__in=theirs).update(effect="")
     OutboxRow.objects.filter(kind__in=TRANSITIONS, payload__profile_id=profile_id).update(
         payload=None
     )

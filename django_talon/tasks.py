@@ -15,8 +15,11 @@ from django_talon.outbox.wake import DELIVER
 #: Seconds for which one task works before the next gets its turn.
 TURN = 25.0
 
+#: A shop's general time limit may be shorter than a turn. After these a call has gone wrong.
+LIMITS: dict[str, Any] = {"soft_time_limit": 120, "time_limit": 150}
 
-@shared_task(name=DELIVER, ignore_result=True)
+
+@shared_task(name=DELIVER, ignore_result=True, **LIMITS)
 def deliver() -> int:
     """Deliver what is due. Rung after a commit; returns how many lanes were served."""
     from django_talon.outbox.delivery import drain
@@ -24,7 +27,7 @@ def deliver() -> int:
     return drain(TURN)
 
 
-@shared_task(name="django_talon.tasks.sweep", ignore_result=True)
+@shared_task(name="django_talon.tasks.sweep", ignore_result=True, **LIMITS)
 def sweep() -> int:
     """Deliver what a lost wake left, and retries. Idle, it costs one look at an index."""
     from django_talon.outbox.delivery import drain

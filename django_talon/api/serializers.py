@@ -7,7 +7,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from django_talon.checkout import Answer
+from django_talon.effects.answer import Answer
 from django_talon.models import CodeEntry
 from django_talon.shop.values import digits
 

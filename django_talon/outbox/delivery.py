@@ -37,6 +37,8 @@ BATCH = 500
 QUANTUM = 20.0
 #: Claims without an outcome after which a row is taken for one that kills its worker.
 QUARANTINE = 3
+#: What Celery raises into a task whose time is up; the row is innocent of it.
+SOFT_TIME_LIMIT = "SoftTimeLimitExceeded"
 #: Seconds to wait where the settings name no usable Application.
 UNCONFIGURED = 60.0
 
@@ -79,7 +81,7 @@ def serve_next() -> bool:
                     continue
                 lease = lanes.acquire(lane, now + timedelta(seconds=time.monotonic() - asked))
                 if lease is not None:
-                    _serve(lease)
+                    _serve(lease, standing)
                     return True
                 lanes.postpone(lane)
         finally:
@@ -106,10 +108,11 @@ def _rest(head: list[tuple[str, str]], standing: endpoint.Standing, now: datetim
         endpoint.put_behind(alias, behind, standing.resting.get(alias, unknown))
 
 
-def _serve(lease: lanes.Lease) -> None:
+def _serve(lease: lanes.Lease, standing: endpoint.Standing) -> None:
     ends = time.monotonic() + QUANTUM
     try:
         for trip in plan(lease, _take_up(lease)):
+            trip.standing = standing
             if time.monotonic() > ends or not _make(trip):
                 break
     finally:
@@ -159,10 +162,14 @@ def _make(trip: Trip) -> bool:
     except TalonConfigurationError as error:
         logger.error("%s", error)
         _come_back(trip, clock.now() + timedelta(seconds=UNCONFIGURED))
-    except (OperationalError, InterfaceError):
-        _come_back(trip, clock.now() + timedelta(seconds=backoff.jitter(0)))
-        raise
-    except Exception as error:  # noqa: BLE001  every failure has an outcome, ours too
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("%s met %s at the database.", trip.aggregate, type(error).__name__)
+        _come_back(trip, clock.now() + timedelta(seconds=backoff.jitter(trip.row.attempts)))
+        OutboxRow.objects.filter(pk__in=trip.ids).update(attempts=F("attempts") + 1)
+    except Exception as error:
+        if type(error).__name__ == SOFT_TIME_LIMIT:
+            _come_back(trip, clock.now())
+            raise
         return _failed(trip, error)
     else:
         return True

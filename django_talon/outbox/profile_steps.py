@@ -74,6 +74,7 @@ def deliver_event(trip: Trip) -> None:
             f"The event {payload.get('type')!r} has no customer: its cart has no customer session"
             " yet. Pass customer=... to track()."
         )
+    sessions.checked_id(profile_id, "Adapter")
     if not Erasure.standing(app.environment, profile_id):
         with trip.customer(app, profile_id):
             body = {

@@ -40,7 +40,7 @@ def deliver_cart(trip: Trip) -> None:
     """Bring the open session of a cart up to date."""
     subject = subject_of(trip.row.aggregate)
     session = sessions.of_cart(subject.key)
-    if _is_past(subject):
+    if is_past(subject):
         if session is not None:
             note_drift(subject, session)
         answers.forget(trip.ids)
@@ -54,7 +54,7 @@ def deliver_cart(trip: Trip) -> None:
         _deliver_open(trip, subject, session)
 
 
-def _is_past(subject: Subject) -> bool:
+def is_past(subject: Subject) -> bool:
     """Whether the cart, being the order too, is closed or cancelled: its fact tells that."""
     if subject.instance is None or not subject.adapter.is_one_model:
         return False
@@ -124,15 +124,19 @@ def _deliver_open(trip: Trip, subject: Subject, session: CustomerSession | None)
 
 def _is_worth_a_session(subject: Subject, rendered: Rendered) -> bool:
     """Bots and page views make empty carts; nobody needs to hear of them."""
-    guest = subject.adapter.customer_of(subject.instance) is None
-    return bool(rendered.snapshot.items) and not (guest and conf.GUESTS == "off")
+    return bool(rendered.snapshot.items) and not is_unwanted_guest(subject)
+
+
+def is_unwanted_guest(subject: Subject) -> bool:
+    """Whether this is a guest's cart or order, and guests are not sent."""
+    return conf.GUESTS == "off" and subject.adapter.customer_of(subject.instance) is None
 
 
 def send_open(trip: Trip, subject: Subject, rendered: Rendered, app: Application) -> None:
     """Send an open session; give it a new id where it cannot follow its customer."""
     with trip.customer(app, rendered.snapshot.profile_id):
         profile_steps.introduce(trip, app, subject, rendered)
-        if _is_anothers(rendered):
+        if is_anothers(rendered):
             _start_again(trip, subject, rendered, app)
             return
         try:
@@ -164,7 +168,7 @@ def _put(trip: Trip, app: Application, rendered: Rendered) -> None:
     )
 
 
-def _is_anothers(rendered: Rendered) -> bool:
+def is_anothers(rendered: Rendered) -> bool:
     """Whether the session was sent for a known customer who is not the cart's any more."""
     before, now = rendered.session.profile_id, rendered.snapshot.profile_id
     return bool(before) and before != now and not before.startswith(sessions.GUEST)
@@ -216,7 +220,8 @@ def _deliver_open_order(trip: Trip, subject: Subject, session: CustomerSession |
     app = sessions.application_of(session, subject.instance)
     known = session or new_for_order(app, subject, trip.row)
     rendered = sessions.render(subject.adapter, subject.instance, known, app)
-    if rendered.snapshot.items and rendered.is_news:
+    is_wanted = session is not None or _is_worth_a_session(subject, rendered)
+    if is_wanted and rendered.snapshot.items and rendered.is_news:
         send_open(trip, subject, rendered, app)
     else:
         answers.forget(trip.ids)

@@ -101,10 +101,14 @@ def profile_id_of(
 
 def checked_profile_id(adapter: Adapter, customer: Any) -> str:
     """Return the integration id of a customer. Raises `SnapshotError` for an e-mail address."""
-    profile_id = adapter.profile_id(customer)
+    return checked_id(adapter.profile_id(customer), type(adapter).__name__)
+
+
+def checked_id(profile_id: str, adapter_name: str) -> str:
+    """Return a profile id. Raises `SnapshotError` for an e-mail address."""
     if "@" in profile_id:
         raise SnapshotError(
-            f"{type(adapter).__name__}.profile_id() gave an e-mail address. Addresses change and"
+            f"{adapter_name}.profile_id() gave an e-mail address. Addresses change and"
             " cannot be erased from ids: return the primary key or a UUID."
         )
     return profile_id

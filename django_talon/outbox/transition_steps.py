@@ -20,6 +20,7 @@ from django_talon.outbox.session_steps import (
     Subject,
     cancel,
     cart_key_of,
+    is_unwanted_guest,
     money_fingerprint,
     new_for_order,
     note_drift,
@@ -80,7 +81,7 @@ def _first_seen(subject: Subject, row: OutboxRow) -> CustomerSession | None:
     """Return a new session for an order that Talon.One should hear of only now."""
     if subject.instance is None or row.kind != "closed":
         return None
-    if sessions.is_history(subject.adapter, subject.instance):
+    if sessions.is_history(subject.adapter, subject.instance) or is_unwanted_guest(subject):
         return None
     app = sessions.application_of(None, subject.instance)
     session = new_for_order(app, subject, row)

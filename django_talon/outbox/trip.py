@@ -12,7 +12,10 @@ from typing import Any
 
 from django_talon.conf import Application, conf
 from django_talon.models import OutboxRow
-from django_talon.outbox import calls, lanes
+from django_talon.outbox import calls, endpoint, lanes
+
+#: Seconds to wait where an endpoint is neither usable nor known to rest.
+PAUSE = 5.0
 
 
 class NotYet(Exception):
@@ -43,6 +46,8 @@ class Trip:
     held: list[str] = field(default_factory=list)
     #: When a waiting shopper's time is up, by the monotonic clock.
     ends: float | None = None
+    #: Which endpoints rest, for rows whose Application is worked out only now.
+    standing: endpoint.Standing | None = None
 
     @property
     def row(self) -> OutboxRow:
@@ -55,6 +60,9 @@ class Trip:
     def call(self, app: Application, method: str, *args: Any, **options: Any) -> Any:
         """Call Talon.One for this step. Raises `LeaseRanOut` rather than be late."""
         self.app = app
+        if self.standing is not None and app.alias not in self.standing.usable:
+            moment = self.lease.now() + timedelta(seconds=PAUSE)
+            raise NotYet(self.standing.resting.get(app.alias, moment))
         if self.lease.seconds_left() < conf.DEADLINE:
             raise LeaseRanOut(self.lease.key)
         if self.ends is not None:

@@ -99,14 +99,15 @@ class Adapter:
         joins = paths.joins(lines.model, flat(mapping))
         if joins:  # without names, select_related() would follow every foreign key
             lines = lines.select_related(*joins)
-        return [self._item(line, mapping, currency) for line in lines]
+        found = [self._item(line, mapping, currency) for line in lines]
+        return [item for item in found if item.quantity]
 
     def _item(self, line: Any, mapping: Paths, currency: str) -> ItemSnapshot:
         with naming(line):
             return ItemSnapshot(
                 key=str(line.pk),
-                sku=values.text(paths.resolve(line, mapping["sku"])),
-                name=values.text(paths.resolve(line, mapping["name"])),
+                sku=values.filled(paths.resolve(line, mapping["sku"]), "sku"),
+                name=values.filled(paths.resolve(line, mapping["name"]), "name"),
                 quantity=values.quantity(paths.resolve(line, mapping["quantity"])),
                 price=values.price(
                     paths.resolve(line, mapping["price"]), currency, self.price_unit

@@ -28,6 +28,14 @@ def text(value: Any) -> str:
     return str("" if value is None else value).replace("\0", "")
 
 
+def filled(value: Any, what: str) -> str:
+    """Return a value as text. Raises `ValueError` if it is empty."""
+    found = text(value)
+    if not found:
+        raise ValueError(f"the {what} is empty; Talon.One needs one for each line")
+    return found
+
+
 def decimal(value: Any) -> Decimal:
     """Return a number exactly; a float as it prints. Raises `ValueError`."""
     amount = getattr(value, "amount", value)
@@ -56,6 +64,8 @@ def quantity(value: Any) -> int:
             f"the quantity {number} is not whole, and Talon.One takes whole units only;"
             " override Adapter.items() and send one unit at the price of the line"
         )
+    if number < 0:
+        raise ValueError(f"the quantity {number} is negative")
     return int(number)
 
 

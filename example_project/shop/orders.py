@@ -10,7 +10,7 @@ from django.db import transaction
 from example_project.shop.models import Cart, CartItem, Order, OrderLine
 
 if TYPE_CHECKING:
-    from django_talon.checkout import Answer
+    from django_talon.effects.answer import Answer
 
 
 class CartChangedError(Exception):

@@ -20,7 +20,8 @@ from django_talon.effects.allocation import (
     allocate,
     share_out,
 )
-from django_talon.shop.snapshots import ItemSnapshot
+from django_talon.effects.answer import Rejection, read_answer
+from django_talon.shop.snapshots import ItemSnapshot, SessionSnapshot
 from django_talon.shop.values import digits
 
 D = Decimal
@@ -339,19 +340,11 @@ FOUR = effects(
 )
 
 
-@pytest.mark.django_db
-def test_D1_the_four_effects(settings: Any):
-    from django_talon import checkout
-    from django_talon.conf import application
-    from django_talon.outbox.sessions import Rendered, new
-    from django_talon.shop.snapshots import SessionSnapshot
-
-    settings.TALON_ONE = {"BASE_URL": "http://127.0.0.1:9", "API_KEY": "key"}
+def test_D1_the_four_effects():
     snapshot = SessionSnapshot(
         items=tuple(items(("10", 2), ("7", 1))), additional_costs={"shipping": D("4.9")}
     )
-    found = checkout._Found(application("default"), Rendered(new("default"), snapshot, ""))
-    answer = checkout._answer(found, "cart:shop.cart:1", FOUR)
+    answer = read_answer(snapshot, FOUR, "EUR", refused={}, answered=True)
     assert SimpleNamespace(
         currency=answer.currency,
         subtotal=answer.subtotal,
@@ -374,7 +367,7 @@ def test_D1_the_four_effects(settings: Any):
         discounts=[NamedDiscount("unit", D("3.00")), NamedDiscount("spring", D("5.00"))],
         lines={"a": line("6.54", "13.46"), "b": line("1.46", "5.54")},
         accepted=["WELCOME10"],
-        rejected=[checkout.Rejection("OLD", "CouponExpired", "This code has expired.")],
+        rejected=[Rejection("OLD", "CouponExpired", "This code has expired.")],
         notifications=[],
         free_items=[],
         answered=True,
