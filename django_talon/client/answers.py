@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from django_talon.client import errors
-from django_talon.client.transport import Answer
+from django_talon.client.exchange import Answer
 from django_talon.client.types.base import decode, decode_plain
 
 T = TypeVar("T")

@@ -11,8 +11,9 @@ from msgspec import MsgspecError
 from django_talon._version import __version__
 from django_talon.client import answers, paths
 from django_talon.client.errors import TalonInvalidRequest
+from django_talon.client.exchange import Answer, Outgoing
 from django_talon.client.signing import Credentials
-from django_talon.client.transport import Answer, Outgoing, Transport
+from django_talon.client.transport import Transport
 from django_talon.client.types.base import encode
 from django_talon.client.types.coupons import Coupon, CouponReservations, NewReferral, Referral
 from django_talon.client.types.events import (

@@ -308,7 +308,7 @@ def test_an_adapter_s_answer_is_capped_too():
 
 
 def test_an_interrupted_read_does_not_give_its_rest_to_the_next_call(monkeypatch):
-    from django_talon.client import transport
+    from django_talon.client import network
 
     with answering(answer()) as server:
         client = c.IntegrationClient(server.url, api_key="k")
@@ -317,7 +317,7 @@ def test_an_interrupted_read_does_not_give_its_rest_to_the_next_call(monkeypatch
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr(transport, "_read", interrupted)
+            patched.setattr(network, "_read", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 client.delete_customer_data("u1")
         client.delete_customer_data("u2")
