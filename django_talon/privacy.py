@@ -23,7 +23,7 @@ from django_talon.models import (
 from django_talon.models.outbox import TRANSITIONS, Kind
 from django_talon.models.privacy import pseudonym
 from django_talon.outbox import calls, clock
-from django_talon.outbox.marks import Row, enqueue
+from django_talon.outbox.rows import Row, enqueue
 from django_talon.outbox.sessions import checked_profile_id
 from django_talon.shop.registry import adapter_for
 

@@ -17,7 +17,8 @@ from django.db.models.signals import post_delete, post_init, post_save
 from django_talon.conf import conf
 from django_talon.models.outbox import Kind
 from django_talon.outbox import clock
-from django_talon.outbox.marks import Row, insert, losses, owner_rows, rows_for
+from django_talon.outbox.marks import owner_rows, rows_for
+from django_talon.outbox.rows import Row, insert, losses
 from django_talon.shop.adapter import Adapter
 from django_talon.shop.registry import adapter_for, adapters
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_talon.models import DeadLetter, Erasure
 from django_talon.models.outbox import Kind
 from django_talon.outbox import clock
-from django_talon.outbox.marks import Row, enqueue
+from django_talon.outbox.rows import Row, enqueue
 
 
 def replay(letters: Iterable[DeadLetter]) -> int:

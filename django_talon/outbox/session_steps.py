@@ -11,7 +11,7 @@ from django_talon.conf import Application, conf
 from django_talon.models import CustomerSession, OutboxRow
 from django_talon.models.identity import SessionState
 from django_talon.models.outbox import Kind
-from django_talon.outbox import answers, clock, marks, profile_steps, sessions
+from django_talon.outbox import answers, clock, marks, profile_steps, rows, sessions
 from django_talon.outbox.sessions import Rendered
 from django_talon.outbox.trip import Trip
 from django_talon.shop.adapter import Adapter
@@ -212,7 +212,7 @@ def _tell_the_state(trip: Trip, subject: Subject) -> None:
     facts = [row for row in trip.following if row.aggregate == subject.key]
     if not facts:
         [row] = marks.order_rows(subject.adapter, subject.instance)
-        marks.enqueue([replace(row, lane=trip.row.lane, application=trip.row.application)])
+        rows.enqueue([replace(row, lane=trip.row.lane, application=trip.row.application)])
     answers.forget(trip.ids)
 
 

@@ -225,3 +225,39 @@ def test_eight_requests_at_once_and_a_worker_never_overlap(talon):
     stored = session_calls(talon)[-1]["cartItems"][0]["quantity"]
     assert stored == cart.items.get().quantity
     assert Evaluation.objects.get().fingerprint == session.fingerprint
+
+
+def test_an_ordered_cart_keeps_its_answer_and_makes_no_call(talon):
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    django_talon.evaluate(cart)
+    order_of(cart)
+    deliver_all()
+    made = len(talon.calls())
+    assert django_talon.evaluate(cart, fresh=True).subtotal == Decimal("10.00")
+    assert len(talon.calls()) == made
+    assert CustomerSession.objects.count() == 1
+
+
+def test_a_cart_that_became_the_order_is_not_asked_about(talon):
+    from tests.shops.models import Invoice
+
+    invoice = Invoice.objects.create(status="complete")
+    invoice.lines.create(code="a", label="A", cents=1250)
+    deliver_all()
+    made = len(talon.calls())
+    assert django_talon.evaluate(invoice).total == Decimal("12.50")
+    assert len(talon.calls()) == made
+
+
+def test_guests_that_are_not_sent_are_not_asked_about(talon, settings):
+    settings.TALON_ONE = {**settings.TALON_ONE, "GUESTS": "off"}
+    guest = cart_with(("mug", "10.00", 1))
+    assert django_talon.evaluate(guest).total == Decimal("14.90")
+    order_of(guest)
+    deliver_all()
+    assert talon.calls() == []
+
+
+def test_a_code_with_a_nul_is_only_an_unknown_code(talon):
+    answer = django_talon.evaluate(cart_with(("mug", "10.00", 1)), enter=["A\0B", " "])
+    assert [refusal.code for refusal in answer.rejected] == ["AB"]

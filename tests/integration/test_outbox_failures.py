@@ -16,7 +16,7 @@ from django_talon.models import (
     Lane,
     OutboxRow,
 )
-from django_talon.outbox import clock, delivery, lanes, marks
+from django_talon.outbox import clock, delivery, lanes, rows
 from django_talon.signals import delivery_failed
 from example_project.shop.models import CartItem, Product
 from tests.helpers import (
@@ -305,7 +305,7 @@ def test_B6_a_savepoint_takes_its_marks_with_it_and_later_ones_stay(talon):
 
 
 def test_an_outbox_that_cannot_be_written_does_not_break_the_shop(talon, caplog):
-    before = marks.losses.count
+    before = rows.losses.count
     table = OutboxRow._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {table} RENAME TO away")
@@ -316,7 +316,7 @@ def test_an_outbox_that_cannot_be_written_does_not_break_the_shop(talon, caplog)
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE away RENAME TO {table}")
-    assert marks.losses.count == before + 2
+    assert rows.losses.count == before + 2
     assert caplog.text.count("could not note a change") <= 1
 
 
@@ -426,3 +426,64 @@ def test_a_wrong_address_is_the_endpoints_state(talon_sandbox, talon, settings):
 def test_a_product_that_never_reaches_the_shop_is_no_cart():
     assert product().pk
     assert not OutboxRow.objects.exists()
+
+
+def test_rows_that_a_router_places_respect_a_resting_endpoint(talon, settings):
+    settings.TALON_ONE = {**settings.TALON_ONE, "ROUTER": lambda row: "default"}
+    for number in range(9):
+        cart_with((f"p{number}", "1.00", 1))
+    assert set(OutboxRow.objects.values_list("application", flat=True)) == {""}
+    talon.faults.add(match={}, phase="before_apply", do={"status": {"code": 503}})
+    delivery.drain()
+    assert len(talon.calls()) == 5
+    OutboxRow.objects.update(due_at=clock.now())
+    delivery.drain()
+    assert len(talon.calls()) == 5
+    assert max(OutboxRow.objects.values_list("attempts", flat=True)) == 1
+    talon.faults.clear()
+    all_due()
+    deliver_all()
+    assert len(session_calls(talon)) == 9
+
+
+def test_a_time_limit_of_celery_harms_no_row(talon, monkeypatch):
+    from celery.exceptions import SoftTimeLimitExceeded
+
+    def too_long(self, cart):
+        raise SoftTimeLimitExceeded
+
+    cart_with(("mug", "1.00", 1))
+    with monkeypatch.context() as patch:
+        patch.setattr("example_project.shop.talon.Shop.additional_costs", too_long)
+        with pytest.raises(SoftTimeLimitExceeded):
+            delivery.drain()
+    deliver_all()
+    assert states(talon) == ["open"]
+    assert not DeadLetter.objects.exists()
+
+
+def test_a_shop_query_that_fails_backs_off_and_lets_others_pass(talon, monkeypatch):
+    from django.db import OperationalError
+
+    def broken(self, bag):
+        raise OperationalError("no such table")
+
+    bag = Bag.objects.create()
+    BagEntry.objects.create(bag=bag, article="a", title="A", amount=1.0)
+    cart_with(("good", "1.00", 1))
+    monkeypatch.setattr(BagShop, "is_active", broken)
+    deliver_all()
+    assert [body["cartItems"][0]["sku"] for body in session_calls(talon)] == ["good"]
+    assert OutboxRow.objects.filter(attempts=1, due_at__gt=clock.now()).exists()
+
+
+def test_lines_without_quantity_are_left_out_and_one_without_sku_is_told(talon):
+    bag = Bag.objects.create()
+    BagEntry.objects.create(bag=bag, article="a", title="A", amount=1.0, count=0)
+    entry = BagEntry.objects.create(bag=bag, article="b", title="B", amount=1.0)
+    deliver_all()
+    assert [item["sku"] for item in session_calls(talon)[-1]["cartItems"]] == ["b"]
+    entry.article = ""
+    entry.save()
+    deliver_all()
+    assert "the sku is empty" in DeadLetter.objects.get().reason
