@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from email.message import Message
 from typing import NamedTuple
 
 #: No answer may be longer, in bytes, neither packed nor unpacked.
@@ -24,7 +25,7 @@ class Answer(NamedTuple):
     """What came back. `body` is unpacked, or None if it is longer than allowed."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Message | Mapping[str, str]
     body: bytes | None
 
 

@@ -77,7 +77,8 @@ class _Connection(http.client.HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send head and body at once: one system call, and one packet if they fit."""
-        self._pieces = pieces = []
+        pieces: list[bytes] = []
+        self._pieces = pieces
         try:
             super().request(*args, **kwargs)
         finally:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import UNSET, UnsetType, field
 
-from django_talon.client.types import props
+from django_talon.client.types import gains, props
 from django_talon.client.types.base import JSON, Model, Opt, decode_plain, decoder, encode, salvage
 
 if TYPE_CHECKING:
@@ -25,39 +25,39 @@ PROPS: Mapping[str, type[props.EffectProps]] = {
     "acceptCoupon": props.AcceptCouponProps,
     "acceptReferral": props.AcceptReferralProps,
     "addFreeItem": props.AddFreeItemProps,
-    "addLoyaltyPoints": props.AddLoyaltyPointsProps,
-    "addToAudience": props.AddToAudienceProps,
-    "awardGiveaway": props.AwardGiveawayProps,
-    "changeLoyaltyTierLevel": props.ChangeLoyaltyTierLevelProps,
+    "addLoyaltyPoints": gains.AddLoyaltyPointsProps,
+    "addToAudience": gains.AddToAudienceProps,
+    "awardGiveaway": gains.AwardGiveawayProps,
+    "changeLoyaltyTierLevel": gains.ChangeLoyaltyTierLevelProps,
     "couponCreated": props.CouponCreatedProps,
     "customEffect": props.CustomEffectProps,
-    "deductLoyaltyPoints": props.DeductLoyaltyPointsProps,
+    "deductLoyaltyPoints": gains.DeductLoyaltyPointsProps,
     "error": props.ErrorProps,
-    "extendLoyaltyPointsExpiryDate": props.ExtendLoyaltyPointsExpiryDateProps,
-    "increaseAchievementProgress": props.IncreaseAchievementProgressProps,
+    "extendLoyaltyPointsExpiryDate": gains.ExtendLoyaltyPointsExpiryDateProps,
+    "increaseAchievementProgress": gains.IncreaseAchievementProgressProps,
     "redeemReferral": props.RedeemReferralProps,
     "referralCreated": props.ReferralCreatedProps,
     "rejectCoupon": props.RejectCouponProps,
     "rejectReferral": props.RejectReferralProps,
-    "removeFromAudience": props.RemoveFromAudienceProps,
+    "removeFromAudience": gains.RemoveFromAudienceProps,
     "reserveCoupon": props.ReserveCouponProps,
-    "rollbackAddedLoyaltyPoints": props.RollbackAddedLoyaltyPointsProps,
+    "rollbackAddedLoyaltyPoints": gains.RollbackAddedLoyaltyPointsProps,
     "rollbackCoupon": props.RollbackCouponProps,
-    "rollbackDeductedLoyaltyPoints": props.RollbackDeductedLoyaltyPointsProps,
+    "rollbackDeductedLoyaltyPoints": gains.RollbackDeductedLoyaltyPointsProps,
     "rollbackDiscount": props.RollbackDiscountProps,
-    "rollbackIncreasedAchievementProgress": props.RollbackIncreasedAchievementProgressProps,
+    "rollbackIncreasedAchievementProgress": gains.RollbackIncreasedAchievementProgressProps,
     "rollbackReferral": props.RollbackReferralProps,
     "setDiscount": props.SetDiscountProps,
     "setDiscountPerAdditionalCost": props.SetDiscountPerAdditionalCostProps,
     "setDiscountPerAdditionalCostPerItem": props.SetDiscountPerAdditionalCostPerItemProps,
     "setDiscountPerItem": props.SetDiscountPerItemProps,
-    "setLoyaltyPointsExpiryDate": props.SetLoyaltyPointsExpiryDateProps,
+    "setLoyaltyPointsExpiryDate": gains.SetLoyaltyPointsExpiryDateProps,
     "showBundleMetadata": props.ShowBundleMetadataProps,
     "showNotification": props.ShowNotificationProps,
-    "startAchievementProgress": props.StartAchievementProgressProps,
+    "startAchievementProgress": gains.StartAchievementProgressProps,
     "triggerWebhook": props.TriggerWebhookProps,
     "updateAttribute": props.UpdateAttributeProps,
-    "willAwardGiveaway": props.WillAwardGiveawayProps,
+    "willAwardGiveaway": gains.WillAwardGiveawayProps,
 }
 
 

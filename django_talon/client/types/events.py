@@ -44,6 +44,20 @@ class IntegrationEventV2Request(Model, frozen=True, kw_only=True):
     response_content: Opt[Sequence[str]] = UNSET
 
 
+class IntegrationEventV3Request(Model, frozen=True, kw_only=True):
+    """What `track_event_v3` sends. `connected_session_id` is of a closed session."""
+
+    integration_id: str
+    profile_id: str
+    type: str
+    connected_session_id: Opt[str] = UNSET
+    store_integration_id: Opt[str] = UNSET
+    attributes: Opt[JSON] = UNSET
+    evaluable_campaign_ids: Opt[Sequence[int]] = UNSET
+    loyalty_cards: Opt[Sequence[str]] = UNSET
+    response_content: Opt[Sequence[str]] = UNSET
+
+
 class LedgerEntry(Model, frozen=True, kw_only=True):
     """A movement of loyalty points."""
 
@@ -107,6 +121,26 @@ class Event(Model, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "effects", effects)
 
 
+class EventV3(Model, frozen=True, kw_only=True):
+    """An event with an id of its own, and the effects it had."""
+
+    id: int
+    created: datetime
+    application_id: int
+    type: str
+    attributes: JSON
+    effects: EventEffects
+    integration_id: Opt[str] = UNSET
+    profile_id: Opt[str] = UNSET
+    store_integration_id: Opt[str] = UNSET
+    connected_session_id: Opt[str] = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.effects, list):
+            effects = effects_of_2020(self.effects, {})
+            msgspec.structs.force_setattr(self, "effects", effects)
+
+
 def _rejections(meta: Opt[Meta]) -> Mapping[str, str]:
     if not isinstance(meta, Meta):
         return {"rejectCoupon": "", "rejectReferral": ""}
@@ -151,6 +185,7 @@ class IntegrationStateV2(State, frozen=True, kw_only=True):
     referral: Opt[Referral] = UNSET
     return_: Opt[Return] = UNSET
     previous_returns: Opt[Sequence[Return]] = UNSET
+    advanced_event: Opt[EventV3] = UNSET
 
 
 class CustomerProfileUpdate(State, frozen=True, kw_only=True):

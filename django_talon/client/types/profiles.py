@@ -37,6 +37,19 @@ class CustomerProfileRequest(Model, frozen=True, kw_only=True):
     response_content: Opt[Sequence[str]] = UNSET
 
 
+class CustomerProfilesRequestItem(Model, frozen=True, kw_only=True):
+    """One profile of a bulk update."""
+
+    integration_id: str
+    attributes: Opt[JSON] = UNSET
+
+
+class CustomerProfilesRequest(Model, frozen=True, kw_only=True):
+    """What `update_customer_profiles_v2` sends: up to 1,000 profiles."""
+
+    customer_profiles: Sequence[CustomerProfilesRequestItem]
+
+
 class LoyaltyMembership(Model, frozen=True, kw_only=True):
     """A loyalty program a customer belongs to (API of 2020)."""
 
@@ -65,6 +78,18 @@ class CustomerProfile(Model, frozen=True, kw_only=True):
     loyalty_memberships: Opt[Sequence[LoyaltyMembership]] = UNSET
     audience_memberships: Opt[Sequence[AudienceMembership]] = UNSET
     sandbox: Opt[bool] = UNSET
+
+
+class CustomerProfileState(Model, frozen=True, kw_only=True):
+    """One profile as a bulk update left it."""
+
+    customer_profile: CustomerProfile
+
+
+class CustomerProfilesUpdate(Model, frozen=True, kw_only=True):
+    """What `update_customer_profiles_v2` answers; nothing if it was silent."""
+
+    integration_states: Sequence[CustomerProfileState] = ()
 
 
 class ReservedCustomers(Model, frozen=True, kw_only=True):

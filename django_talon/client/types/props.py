@@ -1,30 +1,22 @@
-"""What an effect says, one type for each type of effect of today's API and of 2020's.
+"""What effects on the cart say, and the base of what all effects say.
 
-A field is required only where both of them require it. All amounts are exact.
+There is one type for each type of effect of today's API and of 2020's. A field is
+required only where both of them require it. All amounts are exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from msgspec import UNSET, field
+from msgspec import UNSET
 
 from django_talon.client.types.base import JSON, Model, Opt
 
 
 class EffectProps(Model, frozen=True, kw_only=True):
     """The base of all props."""
-
-
-class ExpiryDateChange(Model, frozen=True, kw_only=True):
-    """One ledger entry whose points expire at another date now."""
-
-    transaction_uuid: str = field(name="transactionUUID")
-    new_expiry_date: datetime
-    previous_expiry_date: Opt[datetime] = UNSET
 
 
 class AcceptCouponProps(EffectProps, frozen=True, kw_only=True):
@@ -47,58 +39,6 @@ class AddFreeItemProps(EffectProps, frozen=True, kw_only=True):
     desired_quantity: Opt[int] = UNSET
 
 
-class AddLoyaltyPointsProps(EffectProps, frozen=True, kw_only=True):
-    """Points were or will be given. An empty `sub_ledger_id` is the main ledger."""
-
-    name: str
-    program_id: int
-    sub_ledger_id: str
-    value: Decimal
-    recipient_integration_id: str
-    desired_value: Opt[Decimal] = UNSET
-    start_date: Opt[datetime] = UNSET
-    expiry_date: Opt[datetime] = UNSET
-    transaction_uuid: Opt[str] = field(default=UNSET, name="transactionUUID")
-    cart_item_position: Opt[int] = UNSET
-    cart_item_sub_position: Opt[int] = UNSET
-    card_identifier: Opt[str] = UNSET
-    bundle_index: Opt[int] = UNSET
-    bundle_name: Opt[str] = UNSET
-    awaits_activation: Opt[bool] = UNSET
-    validity_duration: Opt[str] = UNSET
-    expiry_condition: Opt[str] = UNSET
-
-
-class AddToAudienceProps(EffectProps, frozen=True, kw_only=True):
-    """The customer joined an audience."""
-
-    audience_id: Opt[int] = UNSET
-    audience_name: Opt[str] = UNSET
-    profile_integration_id: Opt[str] = UNSET
-    profile_id: Opt[int] = UNSET
-
-
-class AwardGiveawayProps(EffectProps, frozen=True, kw_only=True):
-    """A giveaway code was handed out (only on a closed session)."""
-
-    pool_id: int
-    pool_name: str
-    recipient_integration_id: str
-    giveaway_id: int
-    code: str
-
-
-class ChangeLoyaltyTierLevelProps(EffectProps, frozen=True, kw_only=True):
-    """The customer reached another tier."""
-
-    rule_title: str
-    program_id: int
-    sub_ledger_id: str
-    new_tier_name: str
-    previous_tier_name: Opt[str] = UNSET
-    expiry_date: Opt[datetime] = UNSET
-
-
 class CouponCreatedProps(EffectProps, frozen=True, kw_only=True):
     """A coupon was made for this customer; deliver the code once."""
 
@@ -118,43 +58,10 @@ class CustomEffectProps(EffectProps, frozen=True, kw_only=True):
     bundle_name: Opt[str] = UNSET
 
 
-class DeductLoyaltyPointsProps(EffectProps, frozen=True, kw_only=True):
-    """Points were or will be spent. An empty `sub_ledger_id` is the main ledger."""
-
-    rule_title: str
-    program_id: int
-    sub_ledger_id: str
-    value: Decimal
-    transaction_uuid: Opt[str] = field(default=UNSET, name="transactionUUID")
-    name: Opt[str] = UNSET
-    card_identifier: Opt[str] = UNSET
-
-
 class ErrorProps(EffectProps, frozen=True, kw_only=True):
     """A rule failed. For the log, not for the customer."""
 
     message: str
-
-
-class ExtendLoyaltyPointsExpiryDateProps(EffectProps, frozen=True, kw_only=True):
-    """Points live longer, by a duration such as ``30D``."""
-
-    program_id: int
-    sub_ledger_id: str
-    extension_duration: str
-    affected_transactions: Opt[Sequence[ExpiryDateChange]] = UNSET
-
-
-class IncreaseAchievementProgressProps(EffectProps, frozen=True, kw_only=True):
-    """The customer came closer to an achievement."""
-
-    achievement_id: int
-    achievement_name: str
-    delta: Decimal
-    value: Decimal
-    target: Decimal
-    is_just_completed: bool
-    progress_tracker_id: Opt[int] = UNSET
 
 
 class RedeemReferralProps(EffectProps, frozen=True, kw_only=True):
@@ -192,15 +99,6 @@ class RejectReferralProps(EffectProps, frozen=True, kw_only=True):
     campaign_exclusion_reason: Opt[str] = UNSET
 
 
-class RemoveFromAudienceProps(EffectProps, frozen=True, kw_only=True):
-    """The customer left an audience."""
-
-    audience_id: Opt[int] = UNSET
-    audience_name: Opt[str] = UNSET
-    profile_integration_id: Opt[str] = UNSET
-    profile_id: Opt[int] = UNSET
-
-
 class ReserveCouponProps(EffectProps, frozen=True, kw_only=True):
     """A coupon was reserved for the customer."""
 
@@ -209,36 +107,10 @@ class ReserveCouponProps(EffectProps, frozen=True, kw_only=True):
     is_new_reservation: bool
 
 
-class RollbackAddedLoyaltyPointsProps(EffectProps, frozen=True, kw_only=True):
-    """Points given earlier were taken back."""
-
-    program_id: int
-    sub_ledger_id: str
-    value: Decimal
-    recipient_integration_id: str
-    transaction_uuid: str = field(name="transactionUUID")
-    cart_item_position: Opt[int] = UNSET
-    cart_item_sub_position: Opt[int] = UNSET
-    card_identifier: Opt[str] = UNSET
-
-
 class RollbackCouponProps(EffectProps, frozen=True, kw_only=True):
     """The coupon can be used again."""
 
     value: str
-
-
-class RollbackDeductedLoyaltyPointsProps(EffectProps, frozen=True, kw_only=True):
-    """Points spent earlier were given back."""
-
-    program_id: int
-    sub_ledger_id: str
-    value: Decimal
-    recipient_integration_id: str
-    transaction_uuid: str = field(name="transactionUUID")
-    start_date: Opt[datetime] = UNSET
-    expiry_date: Opt[datetime] = UNSET
-    card_identifier: Opt[str] = UNSET
 
 
 class RollbackDiscountProps(EffectProps, frozen=True, kw_only=True):
@@ -251,17 +123,6 @@ class RollbackDiscountProps(EffectProps, frozen=True, kw_only=True):
     additional_cost_id: Opt[int] = UNSET
     additional_cost: Opt[str] = UNSET
     scope: Opt[str] = UNSET
-
-
-class RollbackIncreasedAchievementProgressProps(EffectProps, frozen=True, kw_only=True):
-    """Progress of an achievement was taken back."""
-
-    achievement_id: int
-    achievement_name: str
-    progress_tracker_id: int
-    decrease_progress_by: Decimal
-    current_progress: Decimal
-    target: Decimal
 
 
 class RollbackReferralProps(EffectProps, frozen=True, kw_only=True):
@@ -322,15 +183,6 @@ class SetDiscountPerItemProps(EffectProps, frozen=True, kw_only=True):
     excluded_from_price_history: Opt[bool] = UNSET
 
 
-class SetLoyaltyPointsExpiryDateProps(EffectProps, frozen=True, kw_only=True):
-    """Points expire at a new date."""
-
-    program_id: int
-    sub_ledger_id: str
-    new_expiry_date: datetime
-    affected_transactions: Opt[Sequence[ExpiryDateChange]] = UNSET
-
-
 class ShowBundleMetadataProps(EffectProps, frozen=True, kw_only=True):
     """Items form a bundle (deprecated by Talon.One)."""
 
@@ -347,17 +199,6 @@ class ShowNotificationProps(EffectProps, frozen=True, kw_only=True):
     body: str
 
 
-class StartAchievementProgressProps(EffectProps, frozen=True, kw_only=True):
-    """The customer started an achievement."""
-
-    achievement_id: int
-    achievement_name: str
-    progress_tracker_id: int
-    target: Decimal
-    start_date: datetime
-    end_date: Opt[datetime] = UNSET
-
-
 class TriggerWebhookProps(EffectProps, frozen=True, kw_only=True):
     """Talon.One calls a webhook; nothing to do for the shop."""
 
@@ -370,11 +211,3 @@ class UpdateAttributeProps(EffectProps, frozen=True, kw_only=True):
 
     path: str
     value: Any
-
-
-class WillAwardGiveawayProps(EffectProps, frozen=True, kw_only=True):
-    """A giveaway would be handed out if the session were closed now."""
-
-    pool_id: int
-    pool_name: str
-    recipient_integration_id: str

@@ -9,6 +9,7 @@ from decimal import Decimal
 from msgspec import UNSET, field
 
 from django_talon.client.types.base import JSON, Model, Opt
+from django_talon.client.types.effects import Effect
 
 
 class AdditionalCost(Model, frozen=True, kw_only=True):
@@ -180,12 +181,38 @@ class CustomerSessionV2(Model, frozen=True, kw_only=True):
     updated: Opt[datetime] = UNSET
 
 
+class IntegrationCustomerSessionResponse(Model, frozen=True, kw_only=True):
+    """What `get_customer_session` answers."""
+
+    customer_session: CustomerSessionV2
+    effects: Sequence[Effect] = ()
+
+
+class ReopenSessionResponse(Model, frozen=True, kw_only=True):
+    """What `reopen_customer_session` answers: effects that undo others."""
+
+    effects: Sequence[Effect]
+
+
 class ReturnedCartItem(Model, frozen=True, kw_only=True):
     """Which line was returned (`position` or `sku`), and how many units of it."""
 
     position: Opt[int] = UNSET
     quantity: Opt[int] = UNSET
     sku: Opt[str] = UNSET
+
+
+class NewReturn(Model, frozen=True, kw_only=True):
+    """The lines and units to be returned. Without a quantity, all that remain."""
+
+    returned_cart_items: Sequence[ReturnedCartItem]
+
+
+class ReturnIntegrationRequest(Model, frozen=True, kw_only=True):
+    """What `return_cart_items` sends."""
+
+    return_: NewReturn
+    response_content: Opt[Sequence[str]] = UNSET
 
 
 class Return(Model, frozen=True, kw_only=True):

@@ -59,6 +59,43 @@ EVENT = {
 }
 STATE_2020 = {"session": SESSION_2020, "profile": PROFILE, "event": EVENT}
 STATE = json.loads(OK)
+SESSION = {
+    "id": 1,
+    "integrationId": "s1",
+    "created": NOW,
+    "updated": NOW,
+    "applicationId": 59,
+    "profileId": "u1",
+    "state": "closed",
+    "cartItems": [],
+    "attributes": {},
+    "firstSession": True,
+    "updateCount": 2,
+    "total": 9.999,
+    "cartItemTotal": 9.999,
+    "additionalCostTotal": 0,
+    "cartItemAdditionalCostTotal": 0,
+}
+EVENT_V3 = {
+    "id": 1,
+    "created": NOW,
+    "applicationId": 59,
+    "type": "rated",
+    "attributes": {},
+    "effects": [],
+    "integrationId": "e1",
+    "connectedSessionId": "s1",
+}
+RETURN = {
+    "id": 1,
+    "created": NOW,
+    "applicationId": 59,
+    "accountId": 1,
+    "returnedCartItems": [{"position": 0, "quantity": 1}],
+    "eventId": 5,
+    "sessionId": 6,
+    "sessionIntegrationId": "s1",
+}
 ENVELOPE = {"campaignId": 1, "rulesetId": 2, "ruleIndex": 0, "ruleName": ""}
 EFFECTS = [
     {**ENVELOPE, "effectType": "setDiscount", "props": {"name": "ten off", "value": 1.98}},
@@ -74,7 +111,10 @@ STATE_OF_ALL = {
     **STATE_2020,
     **COUPON,
     **REFERRAL,
+    **EVENT_V3,
     "effects": EFFECTS,
+    "customerSession": SESSION,
+    "integrationStates": [{"customerProfile": PROFILE}],
     "totalResultSize": 0,
     "data": [],
 }

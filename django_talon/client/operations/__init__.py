@@ -1,0 +1,1 @@
+"""The operations of the Integration API, by what they are about."""
