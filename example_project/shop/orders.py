@@ -44,7 +44,8 @@ def cancel(order: Order) -> None:
 
 
 def _lock(cart: Cart, answer: Answer) -> Sequence[CartItem]:
-    if not Cart.objects.select_for_update(of=("self",)).filter(pk=cart.pk, order=None).exists():
+    locked = Cart.objects.select_for_update().filter(pk=cart.pk).first()
+    if locked is None or Order.objects.filter(cart=locked).exists():
         raise CartChangedError
     items = list(cart.items.select_related("product"))
     priced = {pk: line.total + line.discount for pk, line in answer.lines.items()}
