@@ -1,47 +1,78 @@
-"""The sandbox's own paths under ``/_sandbox/``: journal, state, faults, reset, keys."""
+"""The sandbox's own paths under ``/_sandbox/``: what a test, a person or a script may order."""
 
 from __future__ import annotations
 
+import hashlib
+import re
+import time
 from collections.abc import Callable
 from typing import Any
 
-from . import inspector, wire
-from .engine import render, rollbacks
+from django_talon._version import __version__
+
+from . import fault_schema, inspector, reports, seeds, wire
+from .engine.campaigns import Seed
+from .engine.campaigns import parse as parse_seed
 from .engine.errors import RefusedError
 from .faults import FaultError
+from .gate import OPEN, REFUSING, SWALLOWING
+from .journal import Entry, Journal
+from .keys import DEFAULT_APPLICATION, NAME
+from .operations import OPERATIONS
 from .refusals import answer_to
-from .rooms import DEFAULT_APPLICATION, Room
+from .rooms import Room, emptied
 from .service import Sandbox
-from .wire import Answer, Json, Request
+from .wire import Answer, Request
 
 PREFIX = "/_sandbox"
+SPECIFICATION = hashlib.sha256(repr(OPERATIONS).encode()).hexdigest()[:16]
+LONGEST_WAIT = 60.0
 Query = dict[str, str]
+Reply = tuple[int, Any]
 
 
 def handle(sandbox: Sandbox, request: Request) -> Answer:
     """Answer a control request; never raises."""
     path = request.path.removeprefix(PREFIX) or "/"
     if path == "/" and request.method == "GET":
-        return Answer(200, inspector.PAGE, inspector.HEADERS)
+        return Answer(200, inspector.page(), inspector.HEADERS)
     try:
+        if path == "/redirected":
+            return _redirected(sandbox, request)
+        if path == "/journal" and request.method == "GET":
+            return _journal(sandbox, request.query)
         return wire.json_answer(*_dispatch(sandbox, request, path))
-    except (RefusedError, FaultError, wire.MalformedError) as error:
-        return answer_to(
-            error if isinstance(error, RefusedError) else RefusedError(400, str(error))
-        )
+    except RefusedError as error:
+        return answer_to(error)
+    except (FaultError, wire.MalformedError, ValueError) as error:
+        return answer_to(RefusedError(400, str(error)))
 
 
-def _dispatch(sandbox: Sandbox, request: Request, path: str) -> tuple[int, Any]:
+def _dispatch(sandbox: Sandbox, request: Request, path: str) -> Reply:
     parts = path.strip("/").split("/")
+    body = wire.decode(request.body) if request.body else {}
     if len(parts) == 3 and parts[0] == "keys" and request.method == "POST":
-        return _switch_key(sandbox, parts[1], parts[2])
+        return _order_key(sandbox, parts[1], parts[2], body)
+    if len(parts) == 2 and parts[0] == "snapshots" and request.method == "POST":
+        return _keep(sandbox, parts[1], body)
     action = _ACTIONS.get((request.method, path))
     if action is None:
         raise RefusedError(404, f"No control at {request.method} {request.path}")
-    body = wire.decode(request.body) if request.body else {}
     if not isinstance(body, dict | list):
         raise RefusedError(400, "The body must be an object")
     return action(sandbox, request.query, body)
+
+
+def _named(world: Any) -> str:
+    if not isinstance(world, str) or not world:
+        raise RefusedError(400, "world is missing")
+    if not NAME.fullmatch(world):
+        raise RefusedError(400, "a world's name has 1 to 100 letters, digits, - and _")
+    return world
+
+
+def _room(sandbox: Sandbox, world: Any) -> Room:
+    return sandbox.rooms.enter(_named(world))
 
 
 def _rooms(sandbox: Sandbox, world: Any) -> list[Room]:
@@ -49,119 +80,237 @@ def _rooms(sandbox: Sandbox, world: Any) -> list[Room]:
         return sandbox.rooms.all()
     if not isinstance(world, str):
         raise RefusedError(400, "world must be a text")
-    return [sandbox.rooms.enter(world)]
+    return [_room(sandbox, world)]
 
 
-def health(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
-    """Say that the sandbox runs, with which seed."""
-    worlds = [room.name for room in sandbox.rooms.all()]
-    return 200, {"status": "ok", "seed": sandbox.rooms.seed.name, "worlds": worlds}
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise RefusedError(400, "The body must be an object")
+    return body
 
 
-def journal(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
-    """Return the calls of one world, or of all, oldest first."""
-    since = query.get("since", "0")
-    if not since.isdecimal():
-        raise RefusedError(400, "since must be an index")
+def health(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Say that the sandbox runs: version, hash of the operations, seed, worlds, seconds up."""
+    return 200, {
+        "status": "ok",
+        "version": __version__,
+        "specification": SPECIFICATION,
+        "seed": sandbox.rooms.seed.name,
+        "loose": sandbox.loose,
+        "worlds": [room.name for room in sandbox.rooms.all()],
+        "uptime": round(time.monotonic() - sandbox.began, 3),
+    }
+
+
+def _journal(sandbox: Sandbox, query: Query) -> Answer:
+    """Answer with the calls of one world, or of all, oldest first, once there are enough."""
+    since = _whole(query, "since", 0)
+    operation, subject = query.get("operation", ""), query.get("id", "")
     journals = [room.journal for room in _rooms(sandbox, query.get("world"))]
-    if not query.get("world"):
+    if query.get("world"):
+        _wait(journals[0], query, since)
+    else:
         journals.append(sandbox.rooms.lobby)
-    entries = [entry for one in journals for entry in one.entries(int(since))]
-    return 200, [entry.shown() for entry in sorted(entries, key=lambda e: (e.started, e.index))]
+    found = [e for one in journals for e in one.entries(since) if e.concerns(operation, subject)]
+    shown = [entry.shown() for entry in sorted(found, key=lambda e: (e.started, e.index))]
+    dropped = {"X-Sandbox-Dropped": str(sum(one.dropped for one in journals))}
+    return wire.json_answer(200, shown, dropped)
 
 
-def reset(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
-    """Take one world, or all, back to the seed."""
+def _wait(journal: Journal, query: Query, since: int) -> None:
+    operation, subject = query.get("operation", ""), query.get("id", "")
+    count, parked = _whole(query, "count", 1), query.get("parked", "")
+
+    def enough(entries: list[Entry]) -> bool:
+        chosen = [entry for entry in entries if entry.concerns(operation, subject)]
+        if parked:
+            return any(entry.parked == parked for entry in chosen)
+        return sum(entry.ended is not None for entry in chosen) >= count
+
+    within = _seconds(query.get("wait", "0"))
+    if within:
+        journal.wait(enough, since, within)
+
+
+def _whole(query: Query, name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()) or len(text) > 12:
+        raise RefusedError(400, f"{name} must be a number")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text):
+        raise RefusedError(400, "wait must be a number of seconds")
+    return min(float(text), LONGEST_WAIT)
+
+
+def reset(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Take one world, or all, back to the seed, to nothing, or to a snapshot."""
+    body = _object(body)
     found = _rooms(sandbox, body.get("world") or query.get("world"))
+    target, content = body.get("to", "seed"), body.get("seed")
+    if set(body) - {"world", "to", "seed"} or not isinstance(target, str):
+        raise RefusedError(400, "reset takes world, to and seed")
     for room in found:
-        room.reset()
+        _reset(sandbox, room, target, content)
     return 200, {"reset": [room.name for room in found]}
 
 
-def state(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
+def _reset(sandbox: Sandbox, room: Room, target: str, content: Any) -> None:
+    kind, _, name = target.partition(":")
+    if kind == "snapshot" and name:
+        if name not in room.snapshots:
+            raise RefusedError(404, f"{room.name} has no snapshot {name!r}")
+        room.restore(name)
+    elif target == "empty":
+        room.reset(emptied(sandbox.rooms.seed))
+    elif kind == "seed":
+        room.reset(_seed(sandbox, name, content))
+    else:
+        raise RefusedError(400, "to is empty, seed, seed:<name> or snapshot:<name>")
+
+
+def _seed(sandbox: Sandbox, name: str, content: Any) -> Seed:
+    if content is not None:
+        return parse_seed(content, name or "posted")
+    if not name or name == sandbox.rooms.seed.name:
+        return sandbox.rooms.seed
+    if name not in seeds.shipped():
+        raise RefusedError(404, f"there is no seed {name!r} (there are {seeds.shipped()})")
+    return seeds.load(name)
+
+
+def _keep(sandbox: Sandbox, name: str, body: Any) -> Reply:
+    room = _room(sandbox, _object(body).get("world"))
+    if not NAME.fullmatch(name):
+        raise RefusedError(400, "a snapshot's name has 1 to 100 letters, digits, - and _")
+    room.keep(name)
+    return 201, {"world": room.name, "snapshot": name}
+
+
+def snapshots(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Return the names of a world's snapshots."""
+    return 200, sorted(_room(sandbox, query.get("world")).snapshots)
+
+
+def clock(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Return the time of a world and how it runs."""
+    return 200, _room(sandbox, query.get("world")).clock.shown()
+
+
+def turn_clock(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Freeze, advance or run the clock of one world."""
+    order = dict(_object(body))
+    room = _room(sandbox, order.pop("world", None))
+    room.clock.order(order)
+    return 200, room.clock.shown()
+
+
+def state(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Return what an application of a world holds."""
-    if not query.get("world"):
-        raise RefusedError(400, "world is missing")
-    room = sandbox.rooms.enter(query["world"])
+    room = _room(sandbox, query.get("world"))
     with room.lock:
-        return 200, _state(room, query.get("application", DEFAULT_APPLICATION))
+        return 200, reports.state(room, query.get("application", DEFAULT_APPLICATION))
 
 
-def _state(room: Room, name: str) -> Json:
-    application = room.application(name)
-    sessions = {
-        key: {
-            **render.session_v2(session),
-            "effects": [render.effect_v2(effect) for effect in rollbacks.net(session)],
-        }
-        for key, session in application.sessions.items()
-    }
-    coupons = {
-        key: {**render.coupon(coupon), "reservedFor": list(coupon.reserved_for)}
-        for key, coupon in application.coupons.items()
-    }
-    return {
-        "world": room.name,
-        "application": name,
-        "profiles": {key: render.profile(p) for key, p in room.world.profiles.items()},
-        "erased": {key: render.time(at) for key, at in room.world.erased.items()},
-        "sessions": sessions,
-        "coupons": coupons,
-        "referrals": {k: render.inventory_referral(r) for k, r in application.referrals.items()},
-        "events": [render.event(event) for event in application.events],
-    }
-
-
-def list_faults(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
+def list_faults(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Return the fault rules of one world, or of all."""
     found = _rooms(sandbox, query.get("world"))
     return 200, [{**rule.shown(), "world": r.name} for r in found for rule in r.faults.rules]
 
 
-def add_fault(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
+def add_fault(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Add a fault rule to the world it names."""
-    world = body.get("world") if isinstance(body, dict) else None
-    if not isinstance(world, str) or not world:
-        raise RefusedError(400, "world is missing")
-    return 201, sandbox.rooms.enter(world).faults.add(body).shown()
+    room = _room(sandbox, _object(body).get("world"))
+    with room.lock:
+        rule = room.faults.add(body)
+        if rule.action.name == "stale_read":
+            room.application(DEFAULT_APPLICATION)
+            room.history.note(room.world)
+    return 201, rule.shown()
 
 
-def clear_faults(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
-    """Remove the fault rules of one world, or of all."""
-    for room in _rooms(sandbox, query.get("world")):
+def clear_faults(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Remove the fault rules of one world, or of all, or the one with an id."""
+    found = _rooms(sandbox, query.get("world"))
+    if "id" in query:
+        removed = sum(room.faults.remove(_whole(query, "id", 0)) for room in found)
+        if not removed:
+            raise RefusedError(404, "there is no such rule")
+        return 204, None
+    for room in found:
         room.faults.clear()
     return 204, None
 
 
-def release(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
+def schema(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Return the JSON Schema of fault rules."""
+    return 200, fault_schema.SCHEMA
+
+
+def release(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Let the calls parked under a name go on."""
-    name = body.get("name")
+    name = _object(body).get("name")
     if not isinstance(name, str):
         raise RefusedError(400, "name is missing")
     return 200, {"released": sandbox.parks.release(name)}
 
 
-def violations(sandbox: Sandbox, query: Query, body: Any) -> tuple[int, Any]:
+def violations(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Return what the monitors found in one world, or in all."""
     found = _rooms(sandbox, query.get("world"))
     return 200, [{**v, "world": room.name} for room in found for v in list(room.violations.found)]
 
 
-def _switch_key(sandbox: Sandbox, world: str, action: str) -> tuple[int, Any]:
-    if action not in {"revoke", "restore"}:
-        raise RefusedError(404, "keys can be revoked and restored")
-    sandbox.rooms.enter(world).revoked = action == "revoke"
-    return 200, {"world": world, "revoked": action == "revoke"}
+def monitors(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Set what the monitors of a world go by, and which of them are off."""
+    judge = _room(sandbox, _object(body).get("world")).violations
+    judge.settings = judge.settings.changed(body)
+    return 200, judge.settings.shown()
 
 
-_ACTIONS: dict[tuple[str, str], Callable[[Sandbox, Query, Any], tuple[int, Any]]] = {
+def gate(sandbox: Sandbox, query: Query, body: Any) -> Reply:
+    """Refuse or swallow connections for some seconds, then answer again."""
+    order = _object(body)
+    mode, seconds = order.get("mode"), order.get("seconds", 1)
+    if mode not in {OPEN, REFUSING, SWALLOWING}:
+        raise RefusedError(400, f"mode is {OPEN}, {REFUSING} or {SWALLOWING}")
+    seconds = fault_schema.SECONDS.read(seconds)
+    sandbox.gate.turn(mode, seconds)
+    return 202, {"mode": mode, "seconds": seconds}
+
+
+def _order_key(sandbox: Sandbox, world: str, action: str, body: Any) -> Reply:
+    room = _room(sandbox, world)
+    room.keys.order(action, _object(body))
+    return 200, room.keys.shown(world)
+
+
+def _redirected(sandbox: Sandbox, request: Request) -> Answer:
+    """Answer at the end of a redirect, and note whether a key came along."""
+    room = _room(sandbox, request.query.get("world"))
+    entry = room.journal.begin(request, "")
+    if {"authorization", "content-signature"} & set(request.headers):
+        room.violations.forwarded(entry)
+    answer = wire.json_answer(200, {"redirected": True})
+    room.journal.answered(entry, answer)
+    return answer
+
+
+_ACTIONS: dict[tuple[str, str], Callable[[Sandbox, Query, Any], Reply]] = {
     ("GET", "/health"): health,
-    ("GET", "/journal"): journal,
     ("GET", "/state"): state,
     ("GET", "/faults"): list_faults,
     ("POST", "/faults"): add_fault,
     ("DELETE", "/faults"): clear_faults,
+    ("GET", "/faults/schema"): schema,
     ("GET", "/violations"): violations,
+    ("POST", "/monitors"): monitors,
+    ("GET", "/clock"): clock,
+    ("POST", "/clock"): turn_clock,
+    ("GET", "/snapshots"): snapshots,
     ("POST", "/reset"): reset,
     ("POST", "/release"): release,
+    ("POST", "/gate"): gate,
 }

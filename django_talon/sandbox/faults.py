@@ -1,47 +1,69 @@
-"""Faults with a phase: what goes wrong, for which calls, before or after the state change.
-
-One JSON schema serves tests, command line and inspector; SANDBOX.md shows it.
-"""
+"""Faults with a phase: what goes wrong, for which calls, before or after the state change."""
 
 from __future__ import annotations
 
 import random
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
+from . import fault_schema
+from .buckets import Bucket
+from .fault_schema import ACTIONS, MATCH, PHASES, REQUIRED, RULE, WHEN, FaultError
 from .journal import Entry
-from .operations import OPERATIONS
 from .wire import Json
 
-PHASES = ("before_apply", "after_apply", "late_apply")
-_PARAMETERS: dict[str, dict[str, type | tuple[type, ...]]] = {
-    "status": {"code": int, "retryAfter": (str, int), "body": object},
-    "reset": {},
-    "hang": {"seconds": object},
-    "delay": {"seconds": object},
-    "junk": {},
-    "park": {"name": str},
-}
-_MATCHERS = ("operation", "id", "session", "profile", "application", "method", "dry")
-_WHEN = ("first", "nth", "every", "probability")
+__all__ = ["PHASES", "Action", "FaultError", "Faults", "Plan", "Rule"]
 
-
-class FaultError(ValueError):
-    """A fault rule is malformed."""
+APPLYING = ("apply_late", "apply_twice", "never_apply_but_200", "stale_read")
+FINISHING = ("shape", "truncate", "drip")
+_DEFAULT_SECONDS = {"hang": 60.0, "refuse": 1.0, "blackhole": 1.0, "apply_late": 1.0}
 
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do to a call: its name and parameters; seconds are real seconds."""
+    """One thing to do to a call: its name and parameters; seconds are those of the world."""
 
     name: str
     parameters: Json
+    bucket: Bucket | None = None
 
     @property
     def seconds(self) -> float:
-        """How long a hang, delay or late apply lasts."""
-        return float(self.parameters.get("seconds", 60))
+        """How long it lasts."""
+        return float(self.parameters.get("seconds", _DEFAULT_SECONDS.get(self.name, 0.0)))
+
+    @property
+    def stage(self) -> str:
+        """Where in a call's way it has its place: accept, head, apply, finish, or its phase."""
+        if self.name == "reset":
+            at = str(self.parameters.get("at", "body"))
+            return {"body": "phase", "answer": "finish"}.get(at, at)
+        if self.name in APPLYING:
+            return "apply"
+        return "finish" if self.name in FINISHING else "phase"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will happen to one call."""
+
+    struck: tuple[tuple[str, Action], ...] = ()
+
+    def phase(self, name: str) -> list[Action]:
+        """Return what happens in a phase, in the order of the rules."""
+        return [a for phase, a in self.struck if phase == name and a.stage == "phase"]
+
+    def stage(self, name: str) -> list[Action]:
+        """Return what happens at a stage."""
+        return [action for _, action in self.struck if action.stage == name]
+
+    @property
+    def late(self) -> Action | None:
+        """What a call is answered whose change comes late."""
+        late = self.phase("late_apply")
+        return late[0] if late else None
 
 
 @dataclass
@@ -58,7 +80,7 @@ class Rule:
     hit: int = 0
     chance: random.Random = field(default_factory=random.Random)
 
-    def concerns(self, entry: Entry, ids: dict[str, str]) -> bool:
+    def concerns(self, entry: Entry, ids: dict[str, str], headers: Any) -> bool:
         """Say whether the rule is about this call."""
         values = {
             "operation": entry.operation,
@@ -66,29 +88,51 @@ class Rule:
             "profile": entry.profile_id,
             "application": entry.application,
             "method": entry.method,
-            "dry": entry.query.get("dry", "false").lower() == "true",
+            "dry": entry.query.get("dry", "false").lower() in {"true", "1"},
         }
-        return all(
-            wanted in ids.values() if name == "id" else values[name] == wanted
-            for name, wanted in self.match.items()
-        )
+        return all(_fits(name, wanted, values, ids, headers) for name, wanted in self.match.items())
 
-    def strikes(self) -> bool:
+    def strikes(self, now: datetime) -> bool:
         """Count a matching call and say whether this one is hit."""
-        self.matched += 1
         when = self.when
+        if "between" in when and not when["between"][0] <= now < when["between"][1]:
+            return False
+        self.matched += 1
         hit = (
             self.matched <= when.get("first", self.matched)
             and self.matched == when.get("nth", self.matched)
             and self.matched % when.get("every", 1) == 0
-            and ("probability" not in when or self.chance.random() < float(when["probability"]))
+            and ("probability" not in when or self.chance.random() < when["probability"])
         )
         self.hit += hit
         return hit
 
+    def drawn(self) -> Action:
+        """Return the action for one call, with its duration drawn if that is a distribution."""
+        parameters = self.action.parameters
+        if "uniform" in parameters:
+            seconds = self.chance.uniform(*parameters["uniform"])
+        elif "lognormal" in parameters:
+            median, sigma = parameters["lognormal"]
+            seconds = median * self.chance.lognormvariate(0, sigma)
+        else:
+            return self.action
+        longest = float(fault_schema.LONGEST)
+        return replace(self.action, parameters={"seconds": min(seconds, longest)})
+
     def shown(self) -> Json:
         """Return the rule as posted, with its id and counters."""
         return {**self.spec, "id": self.id, "matched": self.matched, "hit": self.hit}
+
+
+def _fits(name: str, wanted: Any, values: Json, ids: dict[str, str], headers: Any) -> bool:
+    if name == "id":
+        return wanted in ids.values()
+    if name == "header":
+        return all(
+            key in headers and value in (True, headers[key]) for key, value in wanted.items()
+        )
+    return bool(values[name] == wanted)
 
 
 class Faults:
@@ -112,77 +156,78 @@ class Faults:
         with self._lock:
             self.rules = []
 
-    def plan(self, entry: Entry, ids: dict[str, str]) -> list[tuple[str, Action]]:
-        """Return what will happen to a call that has just arrived, phase by phase."""
+    def remove(self, rule_id: int) -> bool:
+        """Remove one rule; say whether there was one."""
         with self._lock:
-            struck = [rule for rule in self.rules if rule.concerns(entry, ids) and rule.strikes()]
-        entry.faults = [f"{rule.phase}:{rule.action.name}" for rule in struck]
-        return [(rule.phase, rule.action) for rule in struck]
+            left = [rule for rule in self.rules if rule.id != rule_id]
+            found = len(left) < len(self.rules)
+            self.rules = left
+            return found
+
+    def has(self, name: str) -> bool:
+        """Say whether some rule does this."""
+        return any(rule.action.name == name for rule in self.rules)
+
+    def accepting(self, now: datetime) -> bool:
+        """Say whether a connection that has just been accepted is reset."""
+        if not self.rules:
+            return False
+        with self._lock:
+            resets = [rule for rule in self.rules if rule.action.stage == "accept"]
+            return sum(rule.strikes(now) for rule in resets) > 0
+
+    def plan(
+        self,
+        entry: Entry,
+        ids: dict[str, str],
+        headers: Any = None,
+        *,
+        at_head: bool = False,
+    ) -> Plan:
+        """Return what will happen to a call that has just arrived, at its head or after."""
+        if not self.rules:
+            return Plan()
+        with self._lock:
+            struck = [
+                (rule.phase, rule.drawn())
+                for rule in self.rules
+                if rule.action.stage != "accept"
+                and (rule.action.stage == "head") is at_head
+                and rule.concerns(entry, ids, headers or {})
+                and rule.strikes(entry.started)
+            ]
+        entry.faults += [f"{phase}:{action.name}" for phase, action in struck]
+        return Plan(tuple(struck))
 
 
 def _parse(spec: Any, rule_id: int) -> Rule:
-    known = {"world", "match", "when", "phase", "do", "seed", "seconds"}
-    if not isinstance(spec, dict) or set(spec) - known:
-        raise FaultError(f"a rule is an object with {', '.join(sorted(known))}")
-    phase = spec.get("phase", "before_apply")
-    if phase not in PHASES:
-        raise FaultError(f"phase must be one of {', '.join(PHASES)}")
-    match, when = spec.get("match") or {}, spec.get("when") or {}
-    _check_keys("match", match, _MATCHERS)
-    _check_keys("when", when, _WHEN)
-    _check_operation(match.get("operation"))
-    chance = random.Random(spec.get("seed", 0))  # noqa: S311 - reproducible on purpose
-    return Rule(rule_id, match, when, phase, _action(spec, phase), spec, chance=chance)
+    given = fault_schema.read("a rule", spec, RULE)
+    phase = given.get("phase", "before_apply")
+    match = fault_schema.read("match", given.get("match") or {}, MATCH)
+    when = fault_schema.read("when", given.get("when") or {}, WHEN)
+    action = _action(given, phase)
+    seed = given.get("seed", 0)
+    if action.name == "apply_late":
+        phase, action = "late_apply", replace(action, name="reset")
+    if action.stage == "accept" and match:
+        raise FaultError("reset at accept knows nothing of the call: match must be empty")
+    chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
+    return Rule(rule_id, match, when, phase, action, spec, chance=chance)
 
 
-def _check_keys(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if not isinstance(value, dict) or set(value) - set(known):
-        raise FaultError(f"{name} is an object with {', '.join(known)}")
-    if name == "when":
-        numbers = all(isinstance(n, int | float) or hasattr(n, "as_tuple") for n in value.values())
-        if not numbers or value.get("every", 1) == 0:
-            raise FaultError("when holds numbers above 0")
-
-
-def _check_operation(name: Any) -> None:
-    if name is not None and name not in {operation.name for operation in OPERATIONS}:
-        raise FaultError(f"no operation is called {name!r}")
-
-
-def _action(spec: Json, phase: str) -> Action:
-    if phase == "late_apply" and "do" not in spec:
-        return Action("reset", {"seconds": _seconds(spec.get("seconds", 1))})
-    do = spec.get("do")
+def _action(given: Json, phase: str) -> Action:
+    if phase == "late_apply" and "do" not in given:
+        return Action("reset", {"seconds": given.get("seconds", 1.0)})
+    do = given.get("do")
     if not isinstance(do, dict) or len(do) != 1:
-        raise FaultError(f"do is an object with one of {', '.join(_PARAMETERS)}")
-    name, parameters = next(iter(do.items()))
-    known = _PARAMETERS.get(name)
-    if known is None or not isinstance(parameters, dict) or set(parameters) - {*known, "seconds"}:
-        raise FaultError(f"{name!r} is no action, or its parameters are not known")
-    for parameter, value in parameters.items():
-        if not isinstance(value, known.get(parameter, object)):
-            raise FaultError(f"{name}.{parameter} has the wrong type")
-    _check_action(name, parameters)
-    if "seconds" in spec or "seconds" in parameters:
-        parameters = {
-            **parameters,
-            "seconds": _seconds(parameters.get("seconds", spec.get("seconds"))),
-        }
-    return Action(name, parameters)
-
-
-def _check_action(name: str, parameters: Json) -> None:
-    if name == "status" and not 200 <= parameters.get("code", 0) <= 599:
-        raise FaultError("status.code must be 200 to 599")
-    if name == "park" and not parameters.get("name"):
-        raise FaultError("park.name is missing")
-
-
-def _seconds(value: Any) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError) as error:
-        raise FaultError("seconds must be a number") from error
-    if not 0 <= seconds <= 3600:
-        raise FaultError("seconds must be 0 to 3600")
-    return seconds
+        raise FaultError(f"do is an object with one of {', '.join(ACTIONS)}")
+    name, value = next(iter(do.items()))
+    if name not in ACTIONS:
+        raise FaultError(f"{name!r} is no action; there are {', '.join(ACTIONS)}")
+    parameters = fault_schema.read(f"do.{name}", value, ACTIONS[name], REQUIRED.get(name, ()))
+    if "seconds" in given:
+        parameters.setdefault("seconds", given["seconds"])
+    elif phase == "late_apply":
+        parameters.setdefault("seconds", 1.0)
+    bucket = Bucket.made(parameters) if name == "limit" else None
+    return Action(name, parameters, bucket)

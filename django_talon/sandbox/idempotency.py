@@ -16,6 +16,10 @@ KEPT_FOR = timedelta(hours=24)
 LONGEST = 255
 
 
+class KeyReusedError(RefusedError):
+    """The 400 for a key that another request has used."""
+
+
 @dataclass
 class _Kept:
     fingerprint: tuple[str, bytes]
@@ -30,6 +34,13 @@ class Answers:
         self._clock = clock
         self._kept: dict[tuple[str, str, str, str], _Kept] = {}
         self._lock = threading.Lock()
+
+    def copy(self, clock: Clock | None = None) -> Answers:
+        """Return the same answers in a store of their own."""
+        made = Answers(clock or self._clock)
+        with self._lock:
+            made._kept = {scope: kept for scope, kept in self._kept.items() if kept.answer}
+        return made
 
     def once(
         self, application: str, request: Request, apply: Callable[[], Answer]
@@ -69,7 +80,7 @@ class Answers:
 def _earlier(kept: _Kept, fingerprint: tuple[str, bytes]) -> Answer:
     if kept.fingerprint != fingerprint:
         message = "Idempotency-Key was used before for another request"
-        raise RefusedError(400, message, [problem("Invalid Idempotency-Key")])
+        raise KeyReusedError(400, message, [problem("Invalid Idempotency-Key")])
     if kept.answer is None:
         raise RefusedError(409, "A request with this Idempotency-Key is running")
     return kept.answer

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from .clock import real_time, written
+from .engine.state import Clock
 from .wire import Answer, Json, Request
 
 CAPACITY = 10_000
-
-
-def real_clock() -> datetime:
-    """Return the present time in UTC."""
-    return datetime.now(timezone.utc)
 
 
 @dataclass
@@ -42,8 +40,14 @@ class Entry:
     applied: bool = False
     replayed: bool = False
     parked: str = ""
+    ids: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     overlaps: list[int] = field(default_factory=list)
+
+    def concerns(self, operation: str, subject: str) -> bool:
+        """Say whether the call is to this operation and about this session or profile."""
+        named = (self.session_id, self.profile_id, *self.ids.values())
+        return operation in ("", self.operation) and (not subject or subject in named)
 
     def shown(self) -> Json:
         """Return the entry as ``GET /_sandbox/journal`` shows it; keys never stand in it."""
@@ -62,8 +66,8 @@ class Entry:
             "status": self.status,
             "answer": self.answer,
             "reason": self.reason,
-            "started": _exact(self.started),
-            "ended": _exact(self.ended) if self.ended else None,
+            "started": written(self.started),
+            "ended": written(self.ended) if self.ended else None,
             "outcome": self.outcome,
             "applied": self.applied,
             "replayed": self.replayed,
@@ -73,54 +77,82 @@ class Entry:
         }
 
 
-def _exact(moment: datetime) -> str:
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
 class Journal:
     """The last calls of one world; ``dropped`` counts those that no longer fit."""
 
-    def __init__(self, world: str, capacity: int = CAPACITY) -> None:
+    def __init__(self, world: str, capacity: int = CAPACITY, clock: Clock = real_time) -> None:
         self.world = world
         self.dropped = 0
+        self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=capacity)
         self._next = 0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def begin(self, request: Request, application: str) -> Entry:
         """Enter a call that has just arrived."""
-        with self._lock:
+        entry = self.draft(request, application)
+        self.enter(entry)
+        return entry
+
+    def draft(self, request: Request, application: str) -> Entry:
+        """Return the entry of a call that has just arrived, not entered yet."""
+        return Entry(
+            -1,
+            self.world,
+            application,
+            request.method,
+            _without_key(request.path, request),
+            {name: _without_key(value, request) for name, value in request.query.items()},
+            self._clock(),
+            idempotency_key=request.headers.get("idempotency-key", ""),
+        )
+
+    def enter(self, entry: Entry) -> None:
+        """Give a drafted entry its place."""
+        with self._changed:
             self.dropped += len(self._entries) == self._entries.maxlen
-            entry = Entry(
-                self._next,
-                self.world,
-                application,
-                request.method,
-                request.path,
-                request.query,
-                real_clock(),
-                idempotency_key=request.headers.get("idempotency-key", ""),
-            )
+            entry.index = self._next
             self._next += 1
             self._entries.append(entry)
-            return entry
+            self._changed.notify_all()
 
     def answered(self, entry: Entry, answer: Answer) -> None:
         """Complete an entry with its answer."""
         entry.status, entry.answer = answer.status, answer.payload
         entry.reason = answer.headers.get("X-Sandbox-Reason", "")
-        self._end(entry, "answered")
+        self._end(entry, answer.delivery.outcome if answer.delivery else "answered")
 
     def broken(self, entry: Entry, outcome: str) -> None:
         """Complete an entry that gets no answer."""
         self._end(entry, outcome)
 
     def _end(self, entry: Entry, outcome: str) -> None:
-        entry.parked = ""
-        entry.outcome = outcome
-        entry.ended = real_clock()
+        with self._changed:
+            entry.parked = ""
+            entry.outcome = outcome
+            entry.ended = self._clock()
+            self._changed.notify_all()
+
+    def park(self, entry: Entry, name: str) -> None:
+        """Note where a call is held, "" for nowhere."""
+        with self._changed:
+            entry.parked = name
+            self._changed.notify_all()
 
     def entries(self, since: int = 0) -> list[Entry]:
         """Return the entries from this index on, oldest first."""
-        with self._lock:
-            return [entry for entry in self._entries if entry.index >= since]
+        with self._changed:
+            return self._since(since)
+
+    def _since(self, since: int) -> list[Entry]:
+        return [entry for entry in self._entries if entry.index >= since]
+
+    def wait(self, enough: Callable[[list[Entry]], bool], since: int, within: float) -> None:
+        """Return once the entries from an index on are enough, or after so many real seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: enough(self._since(since)), within)
+
+
+def _without_key(text: str, request: Request) -> str:
+    key = request.key
+    return text.replace(key, "[key]") if key else text

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from .clock import Era
+
 
 class Parks:
     """The calls held at present, by the name of their place."""
@@ -12,14 +14,21 @@ class Parks:
         self._held: dict[str, list[threading.Event]] = {}
         self._lock = threading.Lock()
 
-    def hold(self, name: str, overtaken: threading.Event) -> None:
+    def hold(self, name: str, era: Era) -> None:
         """Wait for the release of this name, or for a reset of the world."""
-        gate = threading.Event()
+        with era.gate() as gate:
+            with self._lock:
+                self._held.setdefault(name, []).append(gate)
+            gate.wait()
+            self._forget(name, gate)
+
+    def _forget(self, name: str, gate: threading.Event) -> None:
         with self._lock:
-            self._held.setdefault(name, []).append(gate)
-        while not gate.wait(0.05):
-            if overtaken.is_set():
-                break
+            left = [held for held in self._held.get(name, []) if held is not gate]
+            if left:
+                self._held[name] = left
+            else:
+                self._held.pop(name, None)
 
     def release(self, name: str) -> int:
         """Let all calls held under this name go on; return how many."""

@@ -1,63 +1,95 @@
-"""One room per world: its state, lock, journal, faults, queues, kept answers and judge."""
+"""One room per world: its state, lock, clock, journal, faults, queues, kept answers and judge."""
 
 from __future__ import annotations
 
-import re
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 
+from .clock import Clock, Era, real_time
 from .engine.campaigns import Seed, add_application, new_world
 from .engine.state import Application, World
 from .faults import Faults
 from .idempotency import Answers
-from .journal import Journal, real_clock
+from .journal import Journal
+from .keys import KeyState
 from .monitors import Violations
 from .slots import Slots
-
-KEY = re.compile(r"^ApiKey-v1 sbx-([A-Za-z0-9_-]{1,100})(?:\.([A-Za-z0-9_-]{1,100}))?$")
-DEFAULT_APPLICATION = "default"
+from .snapshots import History, Snapshot
+from .wire import Json
 
 
 class Room:
     """A world and all that belongs to it. ``generation`` voids what a reset overtook."""
 
-    def __init__(self, name: str, seed: Seed) -> None:
+    def __init__(
+        self,
+        name: str,
+        seed: Seed,
+        clock: Callable[[], Clock] = Clock,
+        rules: tuple[Json, ...] = (),
+    ) -> None:
         self.name = name
         self.lock = threading.RLock()
-        self.revoked = False
         self.generation = 0
-        self.overtaken = threading.Event()
-        self._seed = seed
+        self.era = Era()
+        self.seed = seed
+        self.snapshots: dict[str, tuple[Seed, Snapshot, Answers]] = {}
+        self._new_clock, self._rules = clock, rules
         self._fresh()
 
     def _fresh(self) -> None:
-        self.world: World = new_world(self._seed, real_clock)
-        self.journal = Journal(self.name)
+        self.clock = self._new_clock()
+        self.world: World = new_world(self.seed, self.clock.now)
+        self.journal = Journal(self.name, clock=self.clock.now)
         self.faults = Faults()
         self.slots = Slots()
-        self.answers = Answers(real_clock)
+        self.answers = Answers(self.clock.now)
         self.violations = Violations()
+        self.history = History()
+        self.keys = KeyState()
+        for rule in self._rules:
+            self.faults.add(rule)
 
-    def reset(self) -> None:
-        """Start again from the seed; calls and timers of before change nothing any more."""
+    def reset(self, seed: Seed) -> None:
+        """Start again from a seed; calls and timers of before change nothing any more."""
         with self.lock:
             self.generation += 1
-            self.revoked = False
-            self.overtaken.set()
-            self.overtaken = threading.Event()
+            self.seed = seed
+            before, self.era = self.era, Era()
+            before.end()
             self._fresh()
 
-    def application(self, name: str) -> Application:
-        """Return an application of the world, made from the seed on first use."""
-        found = self.world.applications.get(name)
-        return found or add_application(self.world, self._seed, name)
+    def keep(self, name: str) -> None:
+        """Take a snapshot of the state, to come back to by its name."""
+        with self.lock:
+            self.snapshots[name] = (self.seed, Snapshot(self.world), self.answers.copy())
+
+    def restore(self, name: str) -> None:
+        """Reset to a snapshot; raise KeyError if there is none of this name."""
+        with self.lock:
+            seed, snapshot, answers = self.snapshots[name]
+            self.reset(seed)
+            self.world = snapshot.restored()
+            self.world.clock = self.clock.now
+            self.answers = answers.copy(self.clock.now)
+
+    def application(self, name: str, world: World | None = None) -> Application:
+        """Return an application of the world (or of a copy of it), made on first use."""
+        world = world or self.world
+        found = world.applications.get(name)
+        return found or add_application(world, self.seed, name)
 
 
 class Rooms:
-    """All worlds of one sandbox."""
+    """All worlds of one sandbox; each new one is a copy of the seed."""
 
-    def __init__(self, seed: Seed) -> None:
+    def __init__(
+        self, seed: Seed, clock: Callable[[], Clock] = Clock, rules: tuple[Json, ...] = ()
+    ) -> None:
         self.seed = seed
-        self.lobby = Journal("")
+        self.lobby = Journal("", clock=real_time)
+        self._clock, self._rules = clock, rules
         self._rooms: dict[str, Room] = {}
         self._lock = threading.Lock()
 
@@ -65,7 +97,7 @@ class Rooms:
         """Return the room of a world, made now if it is new."""
         with self._lock:
             if name not in self._rooms:
-                self._rooms[name] = Room(name, self.seed)
+                self._rooms[name] = Room(name, self.seed, self._clock, self._rules)
             return self._rooms[name]
 
     def all(self) -> list[Room]:
@@ -74,7 +106,6 @@ class Rooms:
             return list(self._rooms.values())
 
 
-def parse_key(header: str) -> tuple[str, str] | None:
-    """Return world and application of an Authorization header, or None."""
-    match = KEY.match(header)
-    return (match.group(1), match.group(2) or DEFAULT_APPLICATION) if match else None
+def emptied(seed: Seed) -> Seed:
+    """Return the seed with what it declares, but without campaigns and codes."""
+    return replace(seed, campaigns=(), coupons=(), referrals=())

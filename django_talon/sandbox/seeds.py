@@ -24,6 +24,11 @@ def load(name: str) -> Seed:
     return parse(_content(path, content), path.stem)
 
 
+def shipped() -> list[str]:
+    """Return the names of the seeds in the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.json"))
+
+
 def _content(path: Path, content: bytes) -> Any:
     if path.suffix in {".yaml", ".yml"}:
         return _yaml(path, content)

@@ -53,6 +53,35 @@ class Request:
         sent = parse_qs(self.target.partition("?")[2], keep_blank_values=True)
         return {name: values[-1] for name, values in sent.items()}
 
+    @property
+    def key(self) -> str:
+        """The API key as sent, "" without one; never to be shown."""
+        return self.headers.get("authorization", "").partition(" ")[2].strip()
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How the bytes of an answer leave, where a fault has a hand in it.
+
+    ``sent`` bytes of the body leave, then the connection ends (``reset``: with an RST).
+    ``slow`` is "head" or "body": it leaves ``piece`` bytes at a time, ``pause`` seconds apart.
+    ``chunked`` announces chunks, the last of which never comes.
+    """
+
+    sent: int | None = None
+    reset: bool = False
+    chunked: bool = False
+    slow: str = ""
+    piece: int = 1
+    pause: float = 0.0
+
+    @property
+    def outcome(self) -> str:
+        """What the journal calls it."""
+        if self.reset:
+            return "reset"
+        return "answered" if self.sent is None else "truncated"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -62,6 +91,7 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     payload: Any = None
+    delivery: Delivery | None = None
 
 
 @dataclass(frozen=True)
@@ -81,4 +111,6 @@ def json_answer(status: int, payload: Any, headers: Mapping[str, str] | None = N
 
 def segments(path: str) -> list[str]:
     """Return the decoded parts of a path; raise UnicodeDecodeError for bytes that are no text."""
-    return [unquote_to_bytes(part).decode() for part in path.split("/")[1:]]
+    return [
+        unquote_to_bytes(part.encode("latin-1", "replace")).decode() for part in path.split("/")[1:]
+    ]

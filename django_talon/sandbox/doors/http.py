@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import BinaryIO
 
-from ..wire import Answer, Request
+from django_talon._version import __version__
+
+from ..wire import Answer, Delivery, Request
 
 LONGEST_LINE = 64 * 1024
 MOST_HEADERS = 200
@@ -24,8 +27,11 @@ class RequestError(Exception):
         self.status = status
 
 
-def read_request(stream: BinaryIO, answer_continue: BinaryIO) -> Request | None:
-    """Return the next request of a connection, None at its end; raise RequestError."""
+def read_head(stream: BinaryIO) -> Request | None:
+    """Return the next request of a connection without its body, None at the end of it all.
+
+    Raise RequestError for bytes that are no head of a request.
+    """
     line = _line(stream)
     if not line:
         return None
@@ -35,13 +41,18 @@ def read_request(stream: BinaryIO, answer_continue: BinaryIO) -> Request | None:
     headers = _headers(stream)
     if match.group(3) == "0":
         headers.setdefault("connection", "close")
-    if headers.get("expect", "").lower() == "100-continue":
-        answer_continue.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        answer_continue.flush()
     target = match.group(2)
     if not target.startswith("/"):
         raise RequestError(400, "the request target must be a path")
-    return Request(match.group(1), target, headers, _body(stream, headers))
+    return Request(match.group(1), target, headers)
+
+
+def read_body(head: Request, stream: BinaryIO, answer_continue: BinaryIO) -> Request:
+    """Return the request with its body; raise RequestError where that cannot be read."""
+    if head.headers.get("expect", "").lower() == "100-continue":
+        answer_continue.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        answer_continue.flush()
+    return replace(head, body=_body(stream, head.headers))
 
 
 def _line(stream: BinaryIO) -> str:
@@ -102,15 +113,40 @@ def _chunked(stream: BinaryIO) -> bytes:
     return body
 
 
-def encode_answer(answer: Answer, *, keep_alive: bool) -> bytes:
-    """Return the bytes of an answer."""
+def encode_answer(answer: Answer, *, keep_alive: bool) -> tuple[bytes, bytes]:
+    """Return the head and the body of an answer as they go over the wire."""
     try:
         phrase = HTTPStatus(answer.status).phrase
     except ValueError:
         phrase = "Unknown"
-    lines = [f"HTTP/1.1 {answer.status} {phrase}", "Server: talon-sandbox"]
+    lines = [f"HTTP/1.1 {answer.status} {phrase}", f"Server: talon-sandbox/{__version__}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-    if answer.status not in {204, 304}:
+    if answer.delivery and answer.delivery.chunked:
+        lines.append("Transfer-Encoding: chunked")
+    elif answer.status not in {204, 304}:
         lines.append(f"Content-Length: {len(answer.body)}")
     lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
-    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + answer.body
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n", answer.body
+
+
+def pieces(answer: Answer, head: bytes, body: bytes) -> Iterator[bytes]:
+    """Give the bytes that a delivery lets out, piece by piece."""
+    delivery = answer.delivery or Delivery()
+    if delivery.sent is not None:
+        body = body[: delivery.sent]
+        head = head if answer.body else head[: len(head) // 2]
+    if delivery.chunked and body:
+        body = b"%x\r\n%b\r\n" % (len(body), body)
+    if delivery.slow == "head":
+        yield from _cut(head, delivery.piece)
+        yield body
+    elif delivery.slow == "body":
+        yield head
+        yield from _cut(body, delivery.piece)
+    else:
+        yield head + body
+
+
+def _cut(sent: bytes, size: int) -> Iterator[bytes]:
+    for start in range(0, len(sent), size):
+        yield sent[start : start + size]

@@ -1,0 +1,34 @@
+"""What a world holds, as ``GET /_sandbox/state`` and the inspector show it."""
+
+from __future__ import annotations
+
+from .engine import render, rollbacks
+from .rooms import Room
+from .wire import Json
+
+
+def state(room: Room, name: str) -> Json:
+    """Return profiles, sessions, coupons, referrals and events of an application."""
+    application = room.application(name)
+    sessions = {
+        key: {
+            **render.session_v2(session),
+            "effects": [render.effect_v2(effect) for effect in rollbacks.net(session)],
+            "ruleFailureReasons": session.failures,
+        }
+        for key, session in application.sessions.items()
+    }
+    coupons = {
+        key: {**render.coupon(coupon), "reservedFor": list(coupon.reserved_for)}
+        for key, coupon in application.coupons.items()
+    }
+    return {
+        "world": room.name,
+        "application": name,
+        "profiles": {key: render.profile(p) for key, p in room.world.profiles.items()},
+        "erased": {key: render.time(at) for key, at in room.world.erased.items()},
+        "sessions": sessions,
+        "coupons": coupons,
+        "referrals": {k: render.inventory_referral(r) for k, r in application.referrals.items()},
+        "events": [render.event(event) for event in application.events],
+    }

@@ -1,0 +1,140 @@
+"""One call on its way through: where it goes, what it says, what will happen to it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from . import operations, wire
+from .clock import Era
+from .engine.errors import RefusedError, problem
+from .faults import Plan
+from .journal import Entry, Journal
+from .keys import Caller
+from .rooms import Room
+from .validation import bodies
+from .wire import Request
+
+LOCKING = {
+    "updateCustomerSessionV2",
+    "updateCustomerSession",
+    "returnCartItems",
+    "reopenCustomerSession",
+    "updateCustomerProfileV2",
+    "updateCustomerProfile",
+    "trackEvent",
+    "trackEventV2",
+    "trackEventV3",
+}
+
+
+@dataclass
+class Visit:
+    """A call to one application of a world, and what the world was when it arrived."""
+
+    request: Request
+    room: Room
+    caller: Caller
+    journal: Journal
+    entry: Entry
+    generation: int
+    era: Era
+    operation: operations.Operation | None = None
+    ids: dict[str, str] = field(default_factory=dict)
+    plan: Plan = field(default_factory=Plan)
+    at_end: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def now(self) -> datetime:
+        """The time in the world."""
+        return self.room.clock.now()
+
+    @property
+    def dry(self) -> bool:
+        """Whether the call asks to change nothing."""
+        return self.request.query.get("dry", "").lower() in {"true", "1"}
+
+    @property
+    def locks(self) -> bool:
+        """Whether the call takes a turn in the queues of its customer and session."""
+        return self.entry.operation in LOCKING
+
+    @property
+    def keys(self) -> list[str]:
+        """What a write occupies; dry runs occupy nothing."""
+        entry = self.entry
+        if self.dry or not (self.locks or entry.operation == "deleteCustomerData"):
+            return []
+        application = self.caller.application
+        keys = [f"session:{application}:{entry.session_id}"] if entry.session_id else []
+        return keys + ([f"profile:{entry.profile_id}"] if entry.profile_id else [])
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The part of the body that names session and profile; {} if there is none."""
+        body = self.entry.body
+        inner = body.get("customerSession", body) if isinstance(body, dict) else {}
+        return inner if isinstance(inner, dict) else {}
+
+    def names_profile(self) -> bool:
+        """Say whether the request itself names the profile (a state-only call does not)."""
+        return "profileId" in self.ids or bool(self.body.get("profileId"))
+
+    def route(self) -> RefusedError | None:
+        """Find out what is asked; return what is wrong with the path or the body."""
+        parts, bad_path = _segments(self.request.path)
+        found = operations.find(self.request.method, parts)
+        self.operation, self.ids, allowed = found
+        self.entry.operation = self.operation.name if self.operation else ""
+        self.entry.ids = self.ids
+        unreadable = self._read_body()
+        self.entry.session_id, self.entry.profile_id = self._subjects()
+        if bad_path or self.operation is None:
+            return _no_route(self.request, [] if bad_path else allowed)
+        if not self.operation.emulated:
+            message = f"{self.operation.name} is not emulated by this sandbox"
+            return RefusedError(501, message, [problem("Not emulated", self.operation.name)])
+        return unreadable
+
+    def _read_body(self) -> RefusedError | None:
+        is_due = self.entry.operation in bodies.BODIES
+        if not is_due and not self.request.body:
+            return None
+        try:
+            self.entry.body = wire.decode(self.request.body)
+        except wire.MalformedError as error:
+            if is_due:
+                errors = [problem("Malformed JSON", str(error), pointer="")]
+                return RefusedError(400, "The request body is not valid JSON", errors)
+        return None
+
+    def _subjects(self) -> tuple[str, str]:
+        session = self.ids.get("sessionId") or _text(self.body.get("sessionId"))
+        profile = self.ids.get("profileId") or _text(self.body.get("profileId"))
+        if session and not profile and self.operation is not None:
+            with self.room.lock:
+                application = self.room.application(self.caller.application)
+                stored = application.sessions.get(session)
+            profile = stored.profile_id if stored else ""
+        return session, profile
+
+
+def _no_route(request: Request, allowed: list[str]) -> RefusedError:
+    if allowed:
+        message = f"{request.method} is not allowed for {request.path}"
+        return RefusedError(405, message, [problem("Method not allowed", ", ".join(allowed))])
+    message = f"No operation at {request.method} {request.path}"
+    return RefusedError(404, message, [problem("Not found", request.path)])
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _segments(path: str) -> tuple[list[str], bool]:
+    try:
+        return wire.segments(path), False
+    except UnicodeDecodeError:
+        return [], True
