@@ -90,6 +90,7 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "time": _is_time,
     "location": lambda value: isinstance(value, dict | str),
+    "any": lambda value: True,  # declared by a shop that knows only the name
 }
 
 _cost = shape({"price": number()}, {})
@@ -103,7 +104,7 @@ def additional_costs(value: Any, pointer: str, form: Form) -> Any:
     checked = {}
     for name, entry in value.items():
         where = f"{pointer}/{escaped(name)}"
-        if name not in form.definitions.additional_costs:
+        if not {name, "*"} & form.definitions.additional_costs.keys():
             details = f'The additional cost "{name}" is not defined.'
             hint = f'declare it in the seed: "additionalCosts": ["{name}"]'
             form.unknown("Unknown", details, where, hint)
