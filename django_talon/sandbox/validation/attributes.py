@@ -53,7 +53,7 @@ def attributes(entity: str) -> Check:
 
 def _check_one(entity: str, name: str, value: Any, pointer: str, form: Form) -> None:
     declared = form.definitions.attributes.get(entity, {})
-    kind = declared.get(name) or BUILT_IN.get(entity, {}).get(name)
+    kind = declared.get(name) or BUILT_IN.get(entity, {}).get(name) or declared.get("*")
     if kind is None:
         details = f'The attribute "{name}" is not defined on {entity} entities.'
         hint = f'declare it in the seed: "attributes": {{"{entity}": {{"{name}": "string"}}}}'
@@ -118,7 +118,7 @@ def event_type(value: Any, pointer: str, form: Form) -> Any:
         form.reject("Invalid type", "must be a string with at least 1 character", pointer)
     elif BUILT_IN_EVENTS.match(value):
         form.reject("Invalid value", f'"{value}" is reserved for built-in events', pointer)
-    elif value not in form.definitions.event_types:
+    elif not {value, "*"} & set(form.definitions.event_types):
         details = f'The event type "{value}" is not defined.'
         hint = f'declare it in the seed: "eventTypes": ["{value}"]'
         form.unknown("Unknown", details, pointer, hint)
