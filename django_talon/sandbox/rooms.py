@@ -49,7 +49,8 @@ class Room:
         self.history = History()
         self.keys = KeyState()
         for rule in self._rules:
-            self.faults.add(rule)
+            if rule.get("world", self.name) == self.name:
+                self.faults.add(rule)
 
     def reset(self, seed: Seed) -> None:
         """Start again from a seed; calls and timers of before change nothing any more."""

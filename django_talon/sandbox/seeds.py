@@ -9,6 +9,8 @@ from typing import Any
 from . import wire
 from .engine.blocks import SeedError
 from .engine.campaigns import Seed, parse
+from .faults import FaultError, Faults
+from .wire import Json
 
 SHIPPED = Path(__file__).parent / "campaigns"
 
@@ -22,6 +24,24 @@ def load(name: str) -> Seed:
     except OSError as error:
         raise SeedError(str(path), f"cannot be read: {error.strerror}") from error
     return parse(_content(path, content), path.stem)
+
+
+def rules(path: Path) -> list[Json]:
+    """Return the fault rules of a file, a list of them; raise FaultError."""
+    try:
+        found = _content(path, path.read_bytes())
+    except OSError as error:
+        raise FaultError(f"{path}: cannot be read: {error.strerror}") from error
+    except SeedError as error:
+        raise FaultError(str(error)) from error
+    if not isinstance(found, list):
+        raise FaultError(f"{path}: must be a list of rules")
+    for number, rule in enumerate(found):
+        try:
+            Faults().add(rule)
+        except FaultError as error:
+            raise FaultError(f"{path}[{number}]: {error}") from error
+    return found
 
 
 def shipped() -> list[str]:

@@ -1,18 +1,24 @@
 """pytest fixtures: one sandbox per test run, one world per test.
 
-Opt in with ``pytest_plugins = ["django_talon.testing.plugin"]``; needs pytest-django.
+Opt in with ``pytest_plugins = ["django_talon.testing.plugin"]``; needs pytest-django. In the ini
+file ``talon_one = off`` skips the tests that use it, ``talon_one_strict = on`` fails those that
+break a rule: a violation, or a 4xx that no fault rule made. The mark
+``@pytest.mark.talon_one(strict=True)`` says so for one test.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from .server import Json, SandboxServer, WorldFaults
+from .expect import Expectation
+from .server import Json, SandboxServer, WorldClock, WorldFaults
+
+_LAST_CALLS = 20
 
 
 class TalonOne:
@@ -36,6 +42,15 @@ class TalonOne:
     def faults(self) -> WorldFaults:
         """The fault rules of this world."""
         return self.server.faults(self.world)
+
+    @property
+    def clock(self) -> WorldClock:
+        """The clock of this world."""
+        return self.server.clock(self.world)
+
+    def expect(self, operation: str = "", *, id: str = "", **fields: Any) -> Expectation:  # noqa: A002
+        """Return an expectation: ``expect("updateCustomerSessionV2", id=...).times(1)``."""
+        return self.server.expect(self.world, operation, id=id, **fields)
 
     def calls(self, operation: str | None = None) -> list[Json]:
         """Return what Talon.One received, in order."""
@@ -63,6 +78,10 @@ class TalonOne:
         """Return what the monitors found."""
         return self.server.violations(self.world)
 
+    def monitors(self, **settings: Any) -> Json:
+        """Set what the monitors go by, such as ``off=["overlap"]``."""
+        return self.server.monitors(self.world, **settings)
+
     def revoke(self) -> None:
         """Refuse this world's keys with 401."""
         self.server.revoke(self.world)
@@ -71,9 +90,52 @@ class TalonOne:
         """Accept this world's keys again."""
         self.server.restore(self.world)
 
-    def reset(self) -> None:
-        """Take the world back to the seed."""
-        self.server.reset(self.world)
+    def snapshot(self, name: str) -> None:
+        """Keep the state; ``reset("snapshot:<name>")`` comes back to it."""
+        self.server.snapshot(self.world, name)
+
+    def reset(self, to: str = "seed", seed: Json | None = None) -> None:
+        """Take the world back to the seed, to "empty", a snapshot, or another seed."""
+        self.server.reset(self.world, to, seed)
+
+    def broken_rules(self) -> list[str]:
+        """Return the violations, and the 4xx answers that no fault rule made."""
+        found = [f"{v['monitor']}: {v['details']} (calls {v['calls']})" for v in self.violations()]
+        refused = [
+            _line(call)
+            for call in self.calls()
+            if 400 <= (call["status"] or 0) < 500 and not call["faults"]
+        ]
+        return found + refused
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("talon_one", "off: skip the tests that use the fixture talon_one", "bool", True)
+    parser.addini(
+        "talon_one_strict", "fail tests with violations or unexpected 4xx answers", "bool", False
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "talon_one(strict): fail on violations and unexpected 4xx")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach what Talon.One received to the report of a test that failed."""
+    report = yield
+    world = getattr(item, "funcargs", {}).get("talon_one")
+    if report.failed and isinstance(world, TalonOne):
+        lines = [_line(call) for call in world.calls()[-_LAST_CALLS:]]
+        report.sections.append(("talon_one: the last calls", "\n".join(lines)))
+    return report
+
+
+def _line(call: Json) -> str:
+    said = call["status"] or call["outcome"]
+    return f"#{call['index']} {call['method']} {call['path']} -> {said} {call['reason']}".rstrip()
 
 
 @pytest.fixture(scope="session")
@@ -88,11 +150,26 @@ def talon_one(
     talon_sandbox: SandboxServer, settings: Any, request: pytest.FixtureRequest
 ) -> Iterator[TalonOne]:
     """Return a fresh world; ``settings.TALON_ONE`` points at it for the time of the test."""
+    if not _ini(request, "talon_one"):
+        pytest.skip("talon_one = off")
     name = re.sub(r"[^A-Za-z0-9]+", "-", request.node.name).strip("-")[:40]
     world = TalonOne(talon_sandbox, f"{name}-{uuid4().hex[:8]}")
     settings.TALON_ONE = pointed(getattr(settings, "TALON_ONE", {}), world)
     yield world
+    broken = world.broken_rules() if _is_strict(request) else []
     world.reset()
+    if broken:
+        pytest.fail("Talon.One was used against its rules:\n" + "\n".join(broken), pytrace=False)
+
+
+def _ini(request: pytest.FixtureRequest, name: str) -> bool:
+    return bool(request.config.getini(name))
+
+
+def _is_strict(request: pytest.FixtureRequest) -> bool:
+    mark = request.node.get_closest_marker("talon_one")
+    default = _ini(request, "talon_one_strict")
+    return bool(mark.kwargs.get("strict", default)) if mark else default
 
 
 def pointed(configured: Json, world: TalonOne) -> Json:
