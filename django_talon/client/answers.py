@@ -131,7 +131,7 @@ def _text(value: Any) -> str:
 
 def _told(message: str, details: list[errors.ErrorDetail]) -> str:
     """Talon.One's words as far as they quote nothing of what was sent."""
-    faults = [f"{d.title} at {d.pointer}" for d in details[:5] if d.title]
+    faults = [" at ".join(filter(None, (d.title, d.pointer))) for d in details[:5] if d.title]
     told = "; ".join(part for part in (message[:200].rstrip("."), *faults) if part)
     return f": {told}" if told else ""
 
