@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 from .engine.errors import RefusedError, problem
 from .engine.state import Clock
+from .operations import EMULATED
 from .wire import Answer, Request
 
-OPERATIONS = {"updateCustomerSessionV2", "updateCustomerProfileV2", "trackEventV2"}
+OPERATIONS = {operation.name for operation in EMULATED if operation.repeatable}
 KEPT_FOR = timedelta(hours=24)
 LONGEST = 255
 

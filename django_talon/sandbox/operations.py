@@ -7,12 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation; one that is not emulated is answered with 501."""
+    """One operation; one that is not emulated is answered with 501.
+
+    ``dialects`` are those it exists in; ``locks`` says that it takes the queue of its customer
+    and session, ``repeatable`` that it honours an ``Idempotency-Key``.
+    """
 
     name: str
     method: str
     template: str
     emulated: bool = True
+    dialects: tuple[str, ...] = ("current", "2020")
+    locks: bool = False
+    repeatable: bool = False
+
+    def is_in(self, dialect: str) -> bool:
+        """Say whether a dialect has this operation; "both" has them all."""
+        return dialect == "both" or dialect in self.dialects
 
     def match(self, parts: list[str]) -> dict[str, str] | None:
         """Return the path parameters if the template fits these path segments."""
@@ -28,30 +39,75 @@ class Operation:
         return found
 
 
-EMULATED = (
-    Operation("updateCustomerSessionV2", "PUT", "/v2/customer_sessions/{sessionId}"),
-    Operation("getCustomerSession", "GET", "/v2/customer_sessions/{sessionId}"),
-    Operation("updateCustomerSession", "PUT", "/v1/customer_sessions/{sessionId}"),
-    Operation("updateCustomerProfileV2", "PUT", "/v2/customer_profiles/{profileId}"),
-    Operation("updateCustomerProfile", "PUT", "/v1/customer_profiles/{profileId}"),
+_NEW, _OLD = ("current",), ("2020",)
+_SESSIONS, _PROFILES = "/v2/customer_sessions", "/v2/customer_profiles"
+_RESERVATION = "/v1/coupon_reservations/{couponValue}"
+
+_EMULATED_TODAY = (
+    Operation(
+        "updateCustomerSessionV2",
+        "PUT",
+        f"{_SESSIONS}/{{sessionId}}",
+        locks=True,
+        repeatable=True,
+    ),
+    Operation("getCustomerSession", "GET", f"{_SESSIONS}/{{sessionId}}", dialects=_NEW),
+    Operation(
+        "returnCartItems",
+        "POST",
+        f"{_SESSIONS}/{{sessionId}}/returns",
+        dialects=_NEW,
+        locks=True,
+        repeatable=True,
+    ),
+    Operation(
+        "reopenCustomerSession",
+        "PUT",
+        f"{_SESSIONS}/{{sessionId}}/reopen",
+        dialects=_NEW,
+        locks=True,
+        repeatable=True,
+    ),
+    Operation(
+        "updateCustomerProfileV2",
+        "PUT",
+        f"{_PROFILES}/{{profileId}}",
+        locks=True,
+        repeatable=True,
+    ),
+    Operation("updateCustomerProfilesV2", "PUT", _PROFILES, dialects=_NEW, repeatable=True),
     Operation("getCustomerInventory", "GET", "/v1/customer_profiles/{profileId}/inventory"),
-    Operation("trackEvent", "POST", "/v1/events"),
-    Operation("trackEventV2", "POST", "/v2/events"),
+    Operation("trackEventV2", "POST", "/v2/events", dialects=_NEW, locks=True, repeatable=True),
+    Operation("trackEventV3", "POST", "/v3/events", dialects=_NEW, locks=True),
+    Operation("getEventV3", "GET", "/v3/events/{eventId}", dialects=_NEW),
     Operation(
         "getReservedCustomers", "GET", "/v1/coupon_reservations/customerprofiles/{couponValue}"
     ),
-    Operation("createCouponReservation", "POST", "/v1/coupon_reservations/{couponValue}"),
-    Operation("deleteCouponReservation", "DELETE", "/v1/coupon_reservations/{couponValue}"),
+    Operation("createCouponReservation", "POST", _RESERVATION),
+    Operation("deleteCouponReservation", "DELETE", _RESERVATION),
     Operation("createReferral", "POST", "/v1/referrals"),
     Operation("deleteCustomerData", "DELETE", "/v1/customer_data/{profileId}"),
 )
+_EMULATED_2020 = (
+    Operation(
+        "updateCustomerSession",
+        "PUT",
+        "/v1/customer_sessions/{sessionId}",
+        dialects=_OLD,
+        locks=True,
+    ),
+    Operation(
+        "updateCustomerProfile",
+        "PUT",
+        "/v1/customer_profiles/{profileId}",
+        dialects=_OLD,
+        locks=True,
+    ),
+    Operation("trackEvent", "POST", "/v1/events", dialects=_OLD, locks=True),
+)
+EMULATED = (*_EMULATED_TODAY, *_EMULATED_2020)
 
 _ABSENT = (
-    ("returnCartItems", "POST", "/v2/customer_sessions/{sessionId}/returns"),
-    ("reopenCustomerSession", "PUT", "/v2/customer_sessions/{sessionId}/reopen"),
-    ("updateCustomerProfilesV2", "PUT", "/v2/customer_profiles"),
-    ("trackEventV3", "POST", "/v3/events"),
-    ("getEventV3", "GET", "/v3/events/{integrationId}"),
     ("createReferralsForMultipleAdvocates", "POST", "/v1/referrals_for_multiple_advocates"),
     ("createAudienceV2", "POST", "/v2/audiences"),
     ("updateAudienceV2", "PUT", "/v2/audiences/{audienceId}"),
@@ -93,7 +149,9 @@ _ABSENT_LOYALTY = (
     ("unlinkLoyaltyCardFromProfile", "POST", f"{_CARD_V2}/unlink_profile"),
 )
 
-ABSENT = tuple(Operation(*row, emulated=False) for row in (*_ABSENT, *_ABSENT_LOYALTY))
+ABSENT = tuple(
+    Operation(*row, emulated=False, dialects=_NEW) for row in (*_ABSENT, *_ABSENT_LOYALTY)
+)
 OPERATIONS = (*EMULATED, *ABSENT)
 
 

@@ -14,7 +14,7 @@ def state(room: Room, name: str) -> Json:
         key: {
             **render.session_v2(session),
             "effects": [render.effect_v2(effect) for effect in rollbacks.net(session)],
-            "ruleFailureReasons": session.failures,
+            "ruleFailureReasons": [render.failure(failure) for failure in session.failures],
         }
         for key, session in application.sessions.items()
     }

@@ -17,17 +17,7 @@ from .rooms import Room
 from .validation import bodies
 from .wire import Request
 
-LOCKING = {
-    "updateCustomerSessionV2",
-    "updateCustomerSession",
-    "returnCartItems",
-    "reopenCustomerSession",
-    "updateCustomerProfileV2",
-    "updateCustomerProfile",
-    "trackEvent",
-    "trackEventV2",
-    "trackEventV3",
-}
+LOCKING = {operation.name for operation in operations.EMULATED if operation.locks}
 
 
 @dataclass
@@ -93,6 +83,10 @@ class Visit:
         self.entry.session_id, self.entry.profile_id = self._subjects()
         if bad_path or self.operation is None:
             return _no_route(self.request, [] if bad_path else allowed)
+        dialect = self.room.world.decisions.dialect
+        if not self.operation.is_in(dialect):
+            message = f"{self.operation.name} does not exist in the dialect {dialect}"
+            return RefusedError(501, message, [problem("Not emulated", self.operation.name)])
         if not self.operation.emulated:
             message = f"{self.operation.name} is not emulated by this sandbox"
             return RefusedError(501, message, [problem("Not emulated", self.operation.name)])

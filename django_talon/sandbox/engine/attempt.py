@@ -2,41 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from typing import Any
 
-from . import expressions, operators, totals
+from . import budgets, expressions
 from .blocks import CONDITIONS
-from .scope import Evaluation
-from .state import Effect, Json, Rule
-from .values import Names, item_value, value_of
+from .scope import Evaluation, Names
+from .state import Coupon, Effect, Failure, Giveaway, Json, Referral, Rule
+from .values import getter
+
+ONE = Decimal(1)
 
 
-class ConditionNotMetError(Exception):
+class _LazyError(Exception):
+    """An error whose words are put together only when somebody reads them."""
+
+    def __str__(self) -> str:
+        template, *values = self.args
+        return str(template).format(*values)
+
+
+class ConditionNotMetError(_LazyError):
     """A condition of a rule does not hold."""
 
 
-class EffectFailedError(Exception):
+class EffectFailedError(_LazyError):
     """An effect cannot be applied; rules are atomic, so none of its rule's effects is."""
 
 
-@dataclass
+class OverBudgetError(EffectFailedError):
+    """A budget, of the action that is the first argument, does not have what is needed."""
+
+    @property
+    def action(self) -> str:
+        """The action whose budget it is."""
+        return str(self.args[1])
+
+
 class Attempt:
     """One rule, tried for one coupon code (or none)."""
 
-    names: Names
-    index: int
-    rule: Rule
-    evaluation: Evaluation
-    effects: list[Effect] = field(default_factory=list)
-    failure_effects: list[Effect] = field(default_factory=list)
-    redeems: set[str] = field(default_factory=set)
-    failure: Json = field(default_factory=dict)
-    passed: bool = False
-    conditions: int = -1
-    awards: int = -1
+    __slots__ = (
+        "awards",
+        "changes",
+        "conditions",
+        "coupons",
+        "effects",
+        "evaluation",
+        "failure",
+        "failure_effects",
+        "giveaways",
+        "index",
+        "names",
+        "passed",
+        "redeems",
+        "referrals",
+        "rule",
+    )
+
+    def __init__(self, names: Names, index: int, rule: Rule, evaluation: Evaluation) -> None:
+        self.names = names
+        self.index = index
+        self.rule = rule
+        self.evaluation = evaluation
+        self.effects: list[Effect] = []
+        self.failure_effects: list[Effect] = []
+        self.changes: list[Callable[[], None]] = []
+        self.coupons: list[Coupon] = []
+        self.referrals: list[Referral] = []
+        self.giveaways: list[Giveaway] = []
+        self.redeems: set[str] = set()
+        self.failure: Failure | None = None
+        self.passed = False
+        self.conditions = -1
+        self.awards = -1
 
     def accepts(self, effect_type: str) -> bool:
         """Say whether the rule passed and accepted a code."""
@@ -44,12 +84,14 @@ class Attempt:
 
     def run(self) -> Attempt:
         """Try the rule; on failure leave the evaluation as it was, but for the reason."""
-        before = dict(self.evaluation.granted.amounts)
+        evaluation = self.evaluation
+        granted, spending = evaluation.granted.mark(), evaluation.spending.mark()
         try:
-            self._all(self.rule.blocks)
+            self.all(self.rule.blocks)
         except (ConditionNotMetError, EffectFailedError, expressions.ExpressionError) as error:
-            self.evaluation.granted.amounts = before
-            self.evaluation.effects += self.failure_effects
+            evaluation.granted.rewind(granted)
+            evaluation.spending.rewind(spending)
+            evaluation.effects += self.failure_effects
             self._note(error)
         else:
             self.passed = True
@@ -59,209 +101,145 @@ class Attempt:
     def _publish(self) -> None:
         evaluation, names = self.evaluation, self.names
         evaluation.effects += [e for e in self.effects if not self._repeats_acceptance(e)]
-        if "coupon" in self.redeems and names.coupon is not None:
-            evaluation.redeemed_coupons[names.coupon.value] = None
+        evaluation.changes += self.changes
+        evaluation.created_coupons += self.coupons
+        evaluation.created_referrals += self.referrals
+        evaluation.giveaways += self.giveaways
+        code = names.coupon.value if names.coupon is not None else ""
+        if "coupon" in self.redeems and code not in evaluation.redeemed_coupons:
+            evaluation.redeemed_coupons.append(code)
         if "referral" in self.redeems and names.referral is not None:
             evaluation.redeemed_referral = names.referral.code
 
     def _repeats_acceptance(self, effect: Effect) -> bool:
         return effect.effect_type in {"acceptCoupon", "acceptReferral"} and any(
-            (e.effect_type, e.props) == (effect.effect_type, effect.props)
+            e.effect_type == effect.effect_type and e.props == effect.props
             for e in self.evaluation.effects
         )
 
     def _note(self, error: Exception) -> None:
-        campaign = self.names.campaign
-        self.failure = {
-            "campaignID": campaign.id,
-            "campaignName": campaign.name,
-            "rulesetID": campaign.id,
-            "ruleIndex": self.index,
-            "ruleName": self.rule.title,
-            **self._codes(),
-            "details": str(error),
-        }
-        if isinstance(error, ConditionNotMetError):
-            self.failure["conditionIndex"] = self.conditions
-        else:
-            self.failure["effectIndex"] = self.awards
+        names, is_condition = self.names, isinstance(error, ConditionNotMetError)
+        group = self.evaluation.groups.get(names.campaign.id)
+        self.failure = Failure(
+            names.campaign,
+            self.index,
+            self.rule.title,
+            names.coupon,
+            names.referral,
+            error,
+            max(self.conditions, 0) if is_condition else None,
+            None if is_condition else max(self.awards, 0),
+            group,
+        )
         self.evaluation.failures.append(self.failure)
 
-    def _codes(self) -> Json:
-        codes: Json = {}
-        if self.names.coupon is not None:
-            codes |= {"couponID": self.names.coupon.id, "couponValue": self.names.coupon.value}
-        if self.names.referral is not None:
-            referral = self.names.referral
-            codes |= {"referralID": referral.id, "referralValue": referral.code}
-        return codes
-
-    def _all(self, blocks: tuple[Json, ...] | list[Json]) -> None:
+    def all(self, blocks: tuple[Json, ...] | list[Json]) -> None:
+        """Run blocks one after the other."""
         for block in blocks:
-            self._block(block)
+            self.block(block)
 
-    def _block(self, block: Json) -> None:
+    def block(self, block: Json) -> None:
+        """Run one block; raise ConditionNotMetError or EffectFailedError."""
         kind = block["type"]
-        self.conditions += kind in CONDITIONS
-        self.awards += kind not in CONDITIONS and kind != "group"
+        if kind in CONDITIONS:
+            self.conditions += 1
+        elif kind != "group":
+            self.awards += 1
         try:
-            _BLOCKS[kind](self, block)
+            RUNS[kind](self, block)
         except ConditionNotMetError:
-            self.failure_effects += [self._notification(e) for e in block.get("onFailure", [])]
+            for told in block.get("onFailure", ()):
+                self._tell(told)
             raise
 
-    def _group(self, block: Json) -> None:
-        if block["operator"] == "all":
-            self._all(block["blocks"])
-            return
-        passed = [self._passes(inner) for inner in block["blocks"]]
-        if any(passed) == (block["operator"] == "none"):
-            told = f"{sum(passed)} of {len(passed)} blocks hold"
-            raise ConditionNotMetError(f"group {block['operator']}: {told}")
+    def _tell(self, block: Json) -> None:
+        before, self.effects = self.effects, self.failure_effects
+        RUNS[block["type"]](self, block)
+        self.failure_effects, self.effects = self.effects, before
 
-    def _passes(self, block: Json) -> bool:
-        effects, failed = len(self.effects), len(self.failure_effects)
+    def passes(self, block: Json) -> bool:
+        """Say whether a block of a group holds; what a failing one did is undone."""
+        effects, failed, changes = len(self.effects), len(self.failure_effects), len(self.changes)
+        granted, spending = self.evaluation.granted.mark(), self.evaluation.spending.mark()
         try:
-            self._block(block)
+            self.block(block)
         except ConditionNotMetError:
-            del self.effects[effects:], self.failure_effects[failed:]
+            del self.effects[effects:], self.failure_effects[failed:], self.changes[changes:]
+            self.evaluation.granted.rewind(granted)
+            self.evaluation.spending.rewind(spending)
             return False
         return True
 
-    def _check_attribute(self, block: Json) -> None:
-        value = self._value(block["attribute"])
-        if not operators.OPERATORS[block["operator"]](value, block):
-            wanted = block.get("value", [block.get("min"), block.get("max")])
-            told = f"{block['attribute']} is {value}, wanted {block['operator']} {wanted}"
-            raise ConditionNotMetError(told)
-
-    def _check_coupon(self, block: Json) -> None:
-        if self.names.coupon is None:
-            raise ConditionNotMetError("no valid coupon code of this campaign in the session")
-        self._add("acceptCoupon", {"value": self.names.coupon.value})
-        if block["redeem"]:
-            self.redeems.add("coupon")
-
-    def _check_referral(self, block: Json) -> None:
-        if self.names.referral is None:
-            raise ConditionNotMetError("no valid referral code of this campaign in the session")
-        self._add("acceptReferral", {"value": self.names.referral.code})
-        if block["redeem"]:
-            self.redeems.add("referral")
-
-    def _check_event(self, block: Json) -> None:
-        kind = self._value("$Event.Type")
-        if kind != block["eventType"]:
-            raise ConditionNotMetError(f"the event is {kind or 'none'}")
-
-    def _award_discount(self, block: Json) -> None:
-        _TARGETS[block["target"]["type"]](self, block)
-
-    def _discount_cart(self, block: Json) -> None:
-        value = self._take(expressions.number(block["value"], self._value))
-        if value > 0:
-            self._add("setDiscount", {"name": block["name"], "value": value})
-
-    def _discount_items(self, block: Json) -> None:
-        chosen = list(self._units(block["target"]))
-        if not chosen:
-            raise EffectFailedError("no item of the cart is selected")
-        for unit in chosen:
-            wanted = expressions.number(block["value"], self._values_with(unit.item))
-            value = self._take(wanted, ((unit.position, unit.sub_position), unit.price))
-            if value > 0:
-                self._add("setDiscountPerItem", _per_item(block["name"], value, unit))
-
-    def _units(self, target: Json) -> Iterator[totals.Unit]:
-        predicates = self.names.campaign.selectors.get(target.get("name", ""), ())
-        for unit in totals.units(self.names.scope.session.cart_items):
-            values = self._values_with(unit.item)
-            if all(_holds(predicate, values) for predicate in predicates):
-                yield unit
-
-    def _discount_cost(self, block: Json) -> None:
-        name, scope = block["target"]["additionalCost"]["name"], self.names.scope
-        cost = scope.session.additional_costs.get(name)
-        if cost is None:
-            raise EffectFailedError(f'the session has no additional cost "{name}"')
-        wanted = expressions.number(block["value"], self._value)
-        value = self._take(wanted, (name, totals.amount(cost["price"])))
-        if value > 0:
-            cost_id = scope.costs.get(name, 0)
-            props = {"name": block["name"], "additionalCostId": cost_id, "additionalCost": name}
-            self._add("setDiscountPerAdditionalCost", {**props, "value": value})
-
-    def _take(self, wanted: Decimal, *bases: tuple[Any, Decimal]) -> Decimal:
-        whole = ("session", totals.discountable(self.names.scope.session))
-        return self.evaluation.granted.take(wanted, whole, *bases)
-
-    def _award_item(self, block: Json) -> None:
-        quantity = int(expressions.number(block["quantity"], self._value))
-        for _ in range(min(quantity, _MOST_FREE_ITEMS)):
-            self._add("addFreeItem", {"sku": block["sku"], "name": block["name"]})
-
-    def _show_notification(self, block: Json) -> None:
-        self.effects.append(self._notification(block))
-
-    def _notification(self, block: Json) -> Effect:
-        props = {
-            "notificationType": block["notificationType"],
-            "title": expressions.text(block["title"], self._value),
-            "body": expressions.text(block.get("body", ""), self._value),
-        }
-        return self._effect("showNotification", props)
-
-    def _add(self, effect_type: str, props: Json) -> None:
-        self.effects.append(self._effect(effect_type, props))
-
-    def _effect(self, effect_type: str, props: Json) -> Effect:
+    def add(self, effect_type: str, props: Json) -> None:
+        """Add an effect in this rule's envelope."""
         campaign, coupon = self.names.campaign, self.names.coupon
-        ids = (campaign.id, campaign.id, self.index, self.rule.title)
-        return Effect(effect_type, props, *ids, coupon.id if coupon else None)
+        self.effects.append(
+            Effect(
+                effect_type,
+                props,
+                campaign.id,
+                campaign.id,
+                self.index,
+                self.rule.title,
+                coupon.id if coupon else None,
+                self.evaluation.groups.get(campaign.id),
+            )
+        )
 
-    def _value(self, name: str) -> Any:
-        return value_of(self.names, name)
+    def value(self, name: str) -> Any:
+        """Return the value of a ``$``-name."""
+        return getter(name)(self.names)
 
-    def _values_with(self, item: Json) -> expressions.Resolve:
-        return lambda name: item_value(item, name) if "$Item." in name else self._value(name)
+    def left(self, action: str, wanted: Decimal) -> Decimal:
+        """Return how much of ``wanted`` the budgets of an action still have."""
+        spending, application = self.evaluation.spending, self.names.scope.application
+        left = wanted
+        for key, most in self._budgets(action):
+            spent = application.spent.get(key)
+            rest = most - spending.of(key) - (spent or 0)
+            left = min(left, rest)
+        return max(left, Decimal(0))
+
+    def spend(self, action: str, amount: Decimal = ONE) -> None:
+        """Take from the budgets of an action; raise OverBudgetError if they have less."""
+        spending, campaign = self.evaluation.spending, self.names.campaign
+        if campaign.limits or self.names.coupon is not None:
+            if self.left(action, amount) < amount:
+                raise OverBudgetError("the budget {} does not have {} left", action, amount)
+            for key, _ in self._budgets(action):
+                spending.add(key, amount)
+        spending.add(budgets.tally(campaign.id, action), amount)
+
+    def _budgets(self, action: str) -> list[tuple[Hashable, Decimal]]:
+        names = self.names
+        session, coupon = names.scope.session, names.coupon
+        if not names.campaign.limits and coupon is None:
+            return []
+        codes = (coupon, names.referral)
+        owners = [(names.campaign.id, names.campaign.limits)]
+        found: list[tuple[Hashable, Decimal]] = []
+        if coupon is not None:
+            owners += [(coupon.id, coupon.limits)] if action == "redeemCoupon" else []
+            if coupon.discount_limit and action == "setDiscount":
+                found.append((budgets.gift_card(coupon.value), coupon.discount_limit))
+        try:
+            for owner, limits in owners:
+                rows = budgets.entries(owner, limits, action, session, codes, names.scope.now)
+                found += [(key, limit.limit) for key, limit in rows]
+        except budgets.ProfileRequiredError as error:
+            raise OverBudgetError("the budget {} is per profile", action) from error
+        return found
 
 
-_MOST_FREE_ITEMS = 1000
+Run = Callable[[Attempt, Json], None]
+RUNS: dict[str, Run] = {}
 
 
-def _holds(block: Json, values: expressions.Resolve) -> bool:
-    """Say whether a selector's predicate holds for one item."""
-    if block["type"] == "checkAttribute":
-        return operators.OPERATORS[block["operator"]](values(block["attribute"]), block)
-    passed = [_holds(inner, values) for inner in block["blocks"]]
-    if block["operator"] == "all":
-        return all(passed)
-    return any(passed) == bool(block["operator"] == "atLeastOne")
+def runs(kind: str) -> Callable[[Run], Run]:
+    """Register the function that runs blocks of this type."""
 
+    def register(run: Run) -> Run:
+        RUNS[kind] = run
+        return run
 
-def _per_item(name: str, value: Decimal, unit: totals.Unit) -> Json:
-    return {
-        "name": f"{name}#{unit.position}",
-        "value": value,
-        "position": unit.position,
-        "subPosition": unit.sub_position,
-    }
-
-
-_BLOCKS: dict[str, Callable[[Attempt, Json], None]] = {
-    "group": Attempt._group,
-    "checkAttribute": Attempt._check_attribute,
-    "checkCoupon": Attempt._check_coupon,
-    "checkReferral": Attempt._check_referral,
-    "checkEvent": Attempt._check_event,
-    "awardDiscount": Attempt._award_discount,
-    "awardItem": Attempt._award_item,
-    "showNotification": Attempt._show_notification,
-}
-
-_TARGETS: dict[str, Callable[[Attempt, Json], None]] = {
-    "cart": Attempt._discount_cart,
-    "allItems": Attempt._discount_items,
-    "selector": Attempt._discount_items,
-    "additionalCost": Attempt._discount_cost,
-}
+    return register

@@ -1,24 +1,42 @@
-"""From a campaign file's content to campaigns and codes; what is not emulated is refused."""
+"""From a campaign file's content to a seed; what is not emulated is refused with its path."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
-from .blocks import SeedError, check_blocks, fields, many
-from .state import Application, Campaign, Clock, Coupon, Ids, Json, Limit, Referral, Rule, World
-
-ENTITIES = ("CustomerProfile", "CustomerSession", "CartItem", "Event", "Coupon", "Referral")
-TYPES = ("string", "number", "boolean", "time", "location", "(list string)", "(list number)")
-
-_TIME = re.compile(
-    r"^(\d{4}-\d\d-\d\d)"
-    r"(?:[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)?)?$",
-    re.ASCII,
+from . import budgets, decisions
+from .blocks import Known, SeedError, check_blocks, check_template, fields, many, mentions, one_of
+from .decisions import Decisions
+from .evaluation_groups import parse_groups
+from .fresh import add_application, new_world
+from .state import (
+    Campaign,
+    CodeSettings,
+    Group,
+    Json,
+    Limit,
+    Rule,
+    Selector,
+    Settings,
 )
+from .times import moment
+
+__all__ = ["Definitions", "Seed", "add_application", "moment", "new_world", "parse"]
+
+ENTITIES = (
+    "CustomerProfile",
+    "CustomerSession",
+    "CartItem",
+    "Event",
+    "Coupon",
+    "Referral",
+    "Campaign",
+)
+_PLAIN_TYPES = ("string", "number", "boolean", "time", "location")
+TYPES = (*_PLAIN_TYPES, *(f"(list {kind})" for kind in _PLAIN_TYPES))
 
 _CAMPAIGN = {
     "description",
@@ -30,12 +48,16 @@ _CAMPAIGN = {
     "attributes",
     "limits",
     "ruleset",
+    "couponSettings",
     "referralSettings",
     "coupons",
     "referrals",
 }
 _COUPON = {
     "usageLimit",
+    "discountLimit",
+    "reservationLimit",
+    "limits",
     "startDate",
     "expiryDate",
     "recipientIntegrationId",
@@ -44,7 +66,28 @@ _COUPON = {
     "implicitlyReserved",
     "attributes",
 }
-_REFERRAL = {"friendProfileIntegrationId", "usageLimit", "startDate", "expiryDate"}
+_REFERRAL = {
+    "friendProfileIntegrationId",
+    "usageLimit",
+    "startDate",
+    "expiryDate",
+    "attributes",
+}
+_SEED = {
+    "name",
+    "attributes",
+    "eventTypes",
+    "additionalCosts",
+    "audiences",
+    "collections",
+    "giveaways",
+    "campaigns",
+    "evaluationGroups",
+    "campaignSet",
+    "application",
+    "decisions",
+}
+FEATURES = ("coupons", "referrals", "loyalty", "giveaways", "strikethrough", "achievements")
 
 
 @dataclass(frozen=True)
@@ -65,21 +108,76 @@ class Seed:
     campaigns: tuple[Campaign, ...]
     coupons: tuple[tuple[int, Json], ...]
     referrals: tuple[tuple[int, Json], ...]
+    group: Group = field(default_factory=lambda: Group("stackable", ()))
+    settings: Settings = field(default_factory=Settings)
+    audiences: dict[int, str] = field(default_factory=dict)
+    collections: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    giveaways: tuple[Json, ...] = ()
+    decisions: Decisions = field(default_factory=Decisions)
 
 
 def parse(content: Any, name: str = "seed") -> Seed:
     """Return the seed of a file's content; raise SeedError with the path of what is wrong."""
-    known = {"name", "attributes", "eventTypes", "additionalCosts", "campaigns"}
-    content = fields(content, name, set(), known)
+    content = fields(content, name, set(), _SEED)
     entries = many(content.get("campaigns", []), "campaigns")
-    campaigns = tuple(_campaign(entry, path) for path, entry in entries)
+    known = _known(content)
+    campaigns = tuple(_campaign(entry, path, known) for path, entry in entries)
     _refuse_repeated([(campaign.id, "campaigns") for campaign in campaigns])
     coupons = [row for path, entry in entries for row in _codes(entry, path, "coupons")]
     referrals = [row for path, entry in entries for row in _codes(entry, path, "referrals")]
     _refuse_repeated([(row["value"], "coupons") for _, row in coupons])
     _refuse_repeated([(row["code"], "referrals") for _, row in referrals])
-    definitions = _definitions(content)
-    return Seed(name, definitions, campaigns, tuple(coupons), tuple(referrals))
+    return Seed(
+        name,
+        _definitions(content),
+        campaigns,
+        tuple(coupons),
+        tuple(referrals),
+        parse_groups(content, [campaign.id for campaign in campaigns]),
+        _settings(content.get("application", {})),
+        {row["id"]: row["name"] for row in _numbered(content, "audiences", {"name"})},
+        {name: tuple(rows) for name, rows in content.get("collections", {}).items()},
+        tuple(_numbered(content, "giveaways", {"name", "codes"})),
+        decisions.parse(content.get("decisions", {})),
+    )
+
+
+def _known(content: Json) -> Known:
+    collections = content.get("collections", {})
+    for name, rows in fields(collections, "collections", set(), set(collections)).items():
+        many(rows, f"collections.{name}")
+    return Known(
+        audiences=frozenset(row["id"] for row in _numbered(content, "audiences", {"name"})),
+        pools=frozenset(row["id"] for row in _numbered(content, "giveaways", {"name", "codes"})),
+        collections=frozenset(collections),
+    )
+
+
+def _numbered(content: Json, name: str, required: set[str]) -> list[Json]:
+    rows = many(content.get(name, []), name)
+    for path, row in rows:
+        fields(row, path, {"id", *required}, set())
+        _whole(row["id"], f"{path}.id", 1)
+        for where, code in many(row.get("codes", []), f"{path}.codes"):
+            _text(code, where)
+    _refuse_repeated([(row["id"], name) for _, row in rows])
+    return [row for _, row in rows]
+
+
+def _settings(entry: Any) -> Settings:
+    path = "application"
+    known = {"enableCascadingDiscounts", "defaultDiscountScope", "caseSensitivity"}
+    fields(entry, path, set(), known)
+    case = entry.get("caseSensitivity", "sensitive")
+    cases = ("sensitive", "insensitive-uppercase", "insensitive-lowercase")
+    one_of(case, f"{path}.caseSensitivity", *cases)
+    scope = entry.get("defaultDiscountScope", "sessionTotal")
+    scopes = ("cartItems", "additionalCosts", "sessionTotal")
+    one_of(scope, f"{path}.defaultDiscountScope", *scopes)
+    cascading = entry.get("enableCascadingDiscounts", False)
+    if not isinstance(cascading, bool):
+        raise SeedError(f"{path}.enableCascadingDiscounts", "must be true or false")
+    return Settings(cascading, scope, case)
 
 
 def _refuse_repeated(keys: Iterable[tuple[Any, str]]) -> None:
@@ -102,9 +200,9 @@ def _definitions(content: Json) -> Definitions:
     return Definitions(attributes, tuple(kinds), {n: i for i, n in enumerate(names, 1)})
 
 
-def _text(value: Any, path: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise SeedError(path, "must be a text")
+def _text(value: Any, path: str, least: int = 1) -> str:
+    if not isinstance(value, str) or len(value) < least:
+        raise SeedError(path, f"must be a text of {least} characters or more")
     return value
 
 
@@ -114,36 +212,21 @@ def _whole(value: Any, path: str, least: int = 0) -> int:
     return value
 
 
-def moment(value: Any, path: str) -> datetime | None:
-    """Return an RFC 3339 time as UTC; None stays None, a mere date is its midnight."""
-    if value is None:
-        return None
-    match = _TIME.match(_text(value, path))
-    if match is None:
-        raise SeedError(path, f"{value!r} is no RFC 3339 time")
-    day, clock, fraction, zone = match.groups()
-    micro = (fraction or "")[:6].ljust(6, "0")
-    offset = "+00:00" if zone in (None, "Z", "z") else zone
-    try:
-        parsed = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}.{micro}{offset}")
-        return parsed.astimezone(timezone.utc)
-    except (ValueError, OverflowError) as error:
-        raise SeedError(path, f"{value!r} is no RFC 3339 time") from error
+def _number(value: Any, path: str) -> Decimal:
+    if not isinstance(value, int | Decimal) or isinstance(value, bool) or value < 0:
+        raise SeedError(path, "must be a number, 0 or more")
+    return Decimal(value)
 
 
-def _campaign(entry: Any, path: str) -> Campaign:
+def _campaign(entry: Any, path: str, known: Known) -> Campaign:
     fields(entry, path, {"id", "name"}, _CAMPAIGN)
     state = entry.get("state", "enabled")
-    if state not in {"enabled", "disabled", "archived"}:
-        raise SeedError(f"{path}.state", "must be enabled, disabled or archived")
-    rules, selectors = _ruleset(entry.get("ruleset", {}), f"{path}.ruleset")
-    settings = entry.get("referralSettings", {})
-    fields(settings, f"{path}.referralSettings", set(), {"couponPattern", "validCharacters"})
-    generated = {}
-    if "couponPattern" in settings:
-        generated["referral_pattern"] = settings["couponPattern"]
-    if "validCharacters" in settings:
-        generated["referral_characters"] = "".join(settings["validCharacters"])
+    one_of(state, f"{path}.state", "enabled", "disabled", "archived")
+    rules, selectors = _ruleset(entry.get("ruleset", {}), f"{path}.ruleset", known)
+    for where, feature in many(entry.get("features", []), f"{path}.features"):
+        one_of(feature, where, *FEATURES)
+    for where, tag in many(entry.get("tags", []), f"{path}.tags"):
+        _text(tag, where)
     return Campaign(
         id=_whole(entry["id"], f"{path}.id", 1),
         name=_text(entry["name"], f"{path}.name"),
@@ -156,20 +239,40 @@ def _campaign(entry: Any, path: str) -> Campaign:
         features=tuple(entry.get("features", [])),
         tags=tuple(entry.get("tags", [])),
         attributes=entry.get("attributes", {}),
-        limits=tuple(_limit(*row) for row in many(entry.get("limits", []), f"{path}.limits")),
-        **generated,
+        limits=_limits(entry, path, budgets.ENTITIES),
+        coupon_codes=_code_settings(entry, path, "couponSettings", "CPN-########"),
+        referral_codes=_code_settings(entry, path, "referralSettings", "REF-########"),
     )
 
 
-def _limit(path: str, entry: Any) -> Limit:
-    fields(entry, path, {"action", "limit"}, {"entities"})
-    entities = tuple(entry.get("entities", ()))
-    if entry["action"] != "redeemCoupon" or entities not in {(), ("Profile",)}:
-        raise SeedError(path, "only redeemCoupon, in all or per Profile, is emulated")
-    return Limit("redeemCoupon", _whole(entry["limit"], f"{path}.limit"), entities)
+def _code_settings(entry: Json, path: str, name: str, pattern: str) -> CodeSettings:
+    where, settings = f"{path}.{name}", entry.get(name, {})
+    fields(settings, where, set(), {"couponPattern", "validCharacters"})
+    pattern = _text(settings.get("couponPattern", pattern), f"{where}.couponPattern", 4)
+    characters = "".join(settings.get("validCharacters", [])) or CodeSettings("").characters
+    return CodeSettings(pattern, characters)
 
 
-def _ruleset(entry: Any, path: str) -> tuple[tuple[Rule, ...], dict[str, tuple[Json, ...]]]:
+def _limits(entry: Json, path: str, entities: tuple[str, ...]) -> tuple[Limit, ...]:
+    rows = many(entry.get("limits", []), f"{path}.limits")
+    return tuple(_limit(where, row, entities) for where, row in rows)
+
+
+def _limit(path: str, entry: Any, entities: tuple[str, ...]) -> Limit:
+    fields(entry, path, {"action", "limit"}, {"entities", "period"})
+    if entry["action"] not in budgets.ACTIONS:
+        raise SeedError(f"{path}.action", f"{entry['action']!r} is not emulated")
+    for where, name in many(entry.get("entities", []), f"{path}.entities"):
+        if name not in entities:
+            raise SeedError(where, f"{name!r} is not emulated here")
+    period = entry.get("period", "")
+    if period not in budgets.PERIODS:
+        raise SeedError(f"{path}.period", "must be daily, weekly, monthly or yearly")
+    limit = _number(entry["limit"], f"{path}.limit")
+    return Limit(entry["action"], limit, tuple(entry.get("entities", ())), period)
+
+
+def _ruleset(entry: Any, path: str, known: Known) -> tuple[tuple[Rule, ...], dict[str, Selector]]:
     """Read a ``RulesetV2``; its server-made fields (id, created, userId) are ignored."""
     ignored = {"id", "created", "userId", "campaignId", "templateId", "activatedAt"}
     parts = {"promotionRules", "strikethroughRules", "selectors", "bundles", "parameters"}
@@ -177,31 +280,71 @@ def _ruleset(entry: Any, path: str) -> tuple[tuple[Rule, ...], dict[str, tuple[J
     for name in ("strikethroughRules", "bundles", "parameters"):
         if entry.get(name):
             raise SeedError(f"{path}.{name}", "is not emulated")
-    selectors = dict(
-        _selector(*row) for row in many(entry.get("selectors", []), f"{path}.selectors")
+    rows = many(entry.get("selectors", []), f"{path}.selectors")
+    selectors = dict(_selector(*row, known) for row in rows)
+    numbers = [n for n, s in selectors.items() if s.reduced or s.mapped]
+    here = Known(
+        frozenset(selectors), frozenset(numbers), known.audiences, known.pools, known.collections
     )
-    rows = many(entry.get("promotionRules", []), f"{path}.promotionRules")
-    return tuple(_rule(where, rule, set(selectors)) for where, rule in rows), selectors
+    rules = many(entry.get("promotionRules", []), f"{path}.promotionRules")
+    return tuple(_rule(where, rule, here) for where, rule in rules), selectors
 
 
-def _rule(path: str, entry: Any, selectors: set[str]) -> Rule:
+def _rule(path: str, entry: Any, known: Known) -> Rule:
     fields(entry, path, {"title", "blocks"}, {"id", "parentId", "description"})
-    check_blocks(entry["blocks"], f"{path}.blocks", selectors)
-    return Rule(entry["title"], tuple(entry["blocks"]))
+    check_blocks(entry["blocks"], f"{path}.blocks", known)
+    blocks = tuple(entry["blocks"])
+    checks = ("checkEvent", "checkCoupon", "checkReferral")
+    return Rule(
+        _text(entry["title"], f"{path}.title", 0), blocks, *(mentions(blocks, c) for c in checks)
+    )
 
 
-def _selector(path: str, entry: Any) -> tuple[str, tuple[Json, ...]]:
+def _selector(path: str, entry: Any, known: Known) -> tuple[str, Selector]:
     fields(entry, path, {"name", "source", "steps"}, {"type"})
     if entry["source"] != "$Session.CartItems":
         raise SeedError(f"{path}.source", "only $Session.CartItems is emulated")
-    predicates = []
+    in_item = Known(collections=known.collections, in_item=True)
+    predicates, mapped, reduced = [], "", ""
     for where, step in many(entry["steps"], f"{path}.steps"):
-        if not isinstance(step, dict) or step.get("type") != "filter":
-            raise SeedError(where, "only filter steps are emulated")
-        fields(step, where, {"type", "predicate"}, set())
-        check_blocks([step["predicate"]], f"{where}.predicate", set(), item=True)
-        predicates.append(step["predicate"])
-    return entry["name"], tuple(predicates)
+        kind = step.get("type") if isinstance(step, dict) else None
+        if kind == "filter" and not mapped and not reduced:
+            fields(step, where, {"type", "predicate"}, set())
+            _check_predicate(step["predicate"], f"{where}.predicate", in_item)
+            predicates.append(step["predicate"])
+        elif kind == "map" and not mapped and not reduced:
+            mapped = _mapping(step, where, in_item)
+        elif kind == "reduce" and not reduced:
+            reduced = _reduction(step, where, mapped)
+        else:
+            raise SeedError(where, "only filter steps, then one map and one reduce, are emulated")
+    return _text(entry["name"], f"{path}.name"), Selector(tuple(predicates), mapped, reduced)
+
+
+def _check_predicate(block: Any, path: str, known: Known) -> None:
+    check_blocks([block], path, known)
+    if block["type"] == "group":
+        for index, inner in enumerate(block["blocks"]):
+            _check_predicate(inner, f"{path}.blocks[{index}]", known)
+    elif "inCollection" in block["operator"] or not block["attribute"].startswith("$Item."):
+        raise SeedError(path, "a filter compares $Item names, and not with collections")
+
+
+def _mapping(step: Json, path: str, known: Known) -> str:
+    fields(step, path, {"type", "expression"}, set())
+    expression = _text(step["expression"], f"{path}.expression")
+    check_template(
+        expression if "{{" in expression else f"{{{{{expression}}}}}", f"{path}.expression", known
+    )
+    return expression
+
+
+def _reduction(step: Json, path: str, mapped: str) -> str:
+    fields(step, path, {"type", "operator"}, set())
+    one_of(step["operator"], f"{path}.operator", "max", "min", "sum", "count", "empty")
+    if not mapped and step["operator"] not in {"count", "empty"}:
+        raise SeedError(path, f"{step['operator']} needs a map step before it")
+    return str(step["operator"])
 
 
 def _codes(entry: Json, path: str, kind: str) -> list[tuple[int, Json]]:
@@ -212,56 +355,16 @@ def _codes(entry: Json, path: str, kind: str) -> list[tuple[int, Json]]:
     rows = []
     for where, row in many(entry.get(kind, []), f"{path}.{kind}"):
         fields(row, where, required, optional)
-        dates = ("startDate", "expiryDate")
-        times = {name: moment(row.get(name), f"{where}.{name}") for name in dates}
-        _whole(row.get("usageLimit", 0), f"{where}.usageLimit")
-        rows.append((entry["id"], {**row, **times}))
+        code = "value" if kind == "coupons" else "code"
+        _text(row[code], f"{where}.{code}", 4)
+        rows.append((entry["id"], {**row, **_checked_code(row, where)}))
     return rows
 
 
-def new_world(seed: Seed, clock: Clock) -> World:
-    """Return a fresh world; its applications are added on first use."""
-    return World(clock, Ids(), dict(seed.definitions.additional_costs))
-
-
-def add_application(world: World, seed: Seed, name: str) -> Application:
-    """Return a new application of the world with its own copy of the seed's codes."""
-    application = Application(world.ids.next("application"), name, world.clock())
-    application.campaigns = {campaign.id: campaign for campaign in seed.campaigns}
-    for campaign_id, row in seed.coupons:
-        application.coupons[row["value"]] = _coupon(world, campaign_id, row)
-    for campaign_id, row in seed.referrals:
-        application.referrals[row["code"]] = _referral(world, campaign_id, row)
-    world.applications[name] = application
-    return application
-
-
-def _coupon(world: World, campaign_id: int, row: Json) -> Coupon:
-    return Coupon(
-        id=world.ids.next("coupon"),
-        created=world.clock(),
-        campaign_id=campaign_id,
-        value=row["value"],
-        usage_limit=row.get("usageLimit", 0),
-        start_date=row["startDate"],
-        expiry_date=row["expiryDate"],
-        recipient_integration_id=row.get("recipientIntegrationId", ""),
-        reservation=row.get("reservation", True),
-        is_reservation_mandatory=row.get("isReservationMandatory", False),
-        implicitly_reserved=row.get("implicitlyReserved", False),
-        attributes=row.get("attributes", {}),
-    )
-
-
-def _referral(world: World, campaign_id: int, row: Json) -> Referral:
-    return Referral(
-        id=world.ids.next("referral"),
-        created=world.clock(),
-        campaign_id=campaign_id,
-        code=row["code"],
-        advocate=row["advocateProfileIntegrationId"],
-        friend=row.get("friendProfileIntegrationId", ""),
-        usage_limit=row.get("usageLimit", 0),
-        start_date=row["startDate"],
-        expiry_date=row["expiryDate"],
-    )
+def _checked_code(row: Json, path: str) -> Json:
+    times = {name: moment(row.get(name), f"{path}.{name}") for name in ("startDate", "expiryDate")}
+    for name in ("usageLimit", "reservationLimit"):
+        _whole(row.get(name, 0), f"{path}.{name}")
+    money = _number(row.get("discountLimit", 0), f"{path}.discountLimit")
+    limits = _limits(row, path, ("Profile",))
+    return {**times, "discountLimit": money or None, "limits": limits}

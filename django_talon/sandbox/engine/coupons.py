@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from . import profiles
+from . import budgets, profiles
 from .errors import invalid, not_found, problem
 from .state import Application, Campaign, Coupon, Effect, Session, World
 
 
-def rejection(application: Application, code: str, profile_id: str, now: datetime) -> Effect | None:
+def rejection(
+    world: World, application: Application, code: str, session: Session, now: datetime
+) -> Effect | None:
     """Return the rejectCoupon effect for a code that is not valid, else None."""
     coupon = application.coupons.get(code)
     if coupon is None:
         return _reject(code, "CouponNotFound")
-    reason = invalidity(application, coupon, profile_id, now)
+    reason = invalidity(world, application, coupon, session, now)
     return _reject(code, reason, coupon) if reason else None
 
 
 def invalidity(
-    application: Application, coupon: Coupon, profile_id: str, now: datetime
+    world: World, application: Application, coupon: Coupon, session: Session, now: datetime
 ) -> str | None:
     """Return the first reason against a coupon (talon-semantics 6.1, steps 2 to 7)."""
     campaign = application.campaigns[coupon.campaign_id]
@@ -28,8 +30,8 @@ def invalidity(
     return (
         _by_time(coupon, now)
         or _by_usage(coupon)
-        or _by_customer(coupon, profile_id)
-        or _by_budget(application, campaign, profile_id)
+        or _by_customer(world, coupon, session.profile_id)
+        or _by_budget(application, campaign, coupon, session, now)
     )
 
 
@@ -46,27 +48,38 @@ def _by_usage(coupon: Coupon) -> str | None:
     return "CouponLimitReached" if exhausted else None
 
 
-def _by_customer(coupon: Coupon, profile_id: str) -> str | None:
+def is_mandatory(world: World, coupon: Coupon) -> bool:
+    """Say whether only holders of a reservation may redeem the coupon.
+
+    In 2020 that is what ``reservation`` false meant; today it means a personal code.
+    """
+    if world.decisions.is_2020 and not coupon.reservation:
+        return True
+    return coupon.is_reservation_mandatory
+
+
+def _by_customer(world: World, coupon: Coupon, profile_id: str) -> str | None:
     if coupon.recipient_integration_id not in ("", profile_id):
         return "CouponRecipientDoesNotMatch"
-    if not coupon.is_reservation_mandatory:
+    if not is_mandatory(world, coupon):
         return None
     if not profile_id:
         return "ProfileRequired"
     return None if profile_id in coupon.reserved_for else "CouponReservationRequired"
 
 
-def _by_budget(application: Application, campaign: Campaign, profile_id: str) -> str | None:
-    own = [c for c in application.coupons.values() if c.campaign_id == campaign.id]
-    for limit in campaign.limits:
-        if limit.action != "redeemCoupon":
-            continue
-        if not limit.entities and sum(c.usage_counter for c in own) >= limit.limit:
-            return "CampaignLimitReached"
-        if limit.entities and not profile_id:
+def _by_budget(
+    application: Application, campaign: Campaign, coupon: Coupon, session: Session, now: datetime
+) -> str | None:
+    for owner, limits in ((campaign.id, campaign.limits), (coupon.id, coupon.limits)):
+        try:
+            drawn = budgets.entries(owner, limits, "redeemCoupon", session, (coupon, None), now)
+            for key, limit in drawn:
+                if application.spent.get(key, 0) >= limit.limit:
+                    per_profile = "Profile" in limit.entities
+                    return "ProfileLimitReached" if per_profile else "CampaignLimitReached"
+        except budgets.ProfileRequiredError:
             return "ProfileRequired"
-        if limit.entities and sum(c.redeemed_by[profile_id] for c in own) >= limit.limit:
-            return "ProfileLimitReached"
     return None
 
 
@@ -98,7 +111,7 @@ def restore(application: Application, session: Session) -> None:
 
 def find(application: Application, code: str) -> Coupon:
     """Return the coupon with this code, or raise the 404."""
-    coupon = application.coupons.get(code)
+    coupon = application.coupons.get(application.settings.code(code))
     if coupon is None:
         raise not_found("Coupon", code)
     return coupon
@@ -108,10 +121,33 @@ def reserve(world: World, application: Application, code: str, profile_ids: list
     """Reserve a coupon for profiles, creating unknown ones; repeating it changes nothing."""
     coupon = find(application, code)
     _refuse_unreservable(application, coupon, world.clock())
+    _refuse_strangers(world, coupon, profile_ids)
     for profile_id in profile_ids:
         profiles.ensure(world, profile_id)
-        coupon.reserved_for.setdefault(profile_id, world.clock())
+        hold(coupon, profile_id, world.clock())
     return coupon
+
+
+def hold(coupon: Coupon, profile_id: str, now: datetime) -> None:
+    """Note a reservation; one that is there stays as it is."""
+    coupon.reserved_for.setdefault(profile_id, now)
+
+
+def is_full(coupon: Coupon) -> bool:
+    """Say whether the reservations that rules may make are used up."""
+    return bool(coupon.reservation_limit) and len(coupon.reserved_for) >= coupon.reservation_limit
+
+
+def _refuse_strangers(world: World, coupon: Coupon, profile_ids: list[str]) -> None:
+    if not world.decisions.reservation_creates_profile:
+        unknown = [name for name in profile_ids if name not in world.profiles]
+        if unknown:
+            details = f'there is no customer profile "{unknown[0]}"'
+            raise invalid(problem("Invalid profile", details, pointer="/integrationIDs"))
+    holders = {*coupon.reserved_for, *profile_ids}
+    if not coupon.reservation and not world.decisions.is_2020 and len(holders) > 1:
+        details = f'coupon "{coupon.value}" can be reserved for one customer only'
+        raise invalid(problem("Invalid coupon", details, parameter="couponValue"))
 
 
 def _refuse_unreservable(application: Application, coupon: Coupon, now: datetime) -> None:

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+
+class SeedError(ValueError):
+    """A campaign file cannot be used; ``path`` says where in it."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path}: {why}")
+        self.path = path
+        self.why = why
+
+
 INVALID = "The submitted data was invalid"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import profiles, rules, sessions
-from .errors import invalid, problem
+from . import budgets, profiles, rules, sessions
+from .errors import RefusedError, invalid, not_found, problem
 from .event_log import record
 from .state import Application, Event, Json, Session, World
 
@@ -24,6 +24,35 @@ def track(world: World, application: Application, request: Json, *, dry: bool) -
     return _assess(world, application, session, request, dry=dry)
 
 
+def track_advanced(
+    world: World, application: Application, request: Json, *, dry: bool
+) -> sessions.Outcome:
+    """Track a V3 event: its id is used once, its connected session must be closed."""
+    if request["integrationId"] in application.advanced_events:
+        raise RefusedError(409, f'Event "{request["integrationId"]}" exists already')
+    connected = request.get("connectedSessionId", "")
+    if connected:
+        found = application.sessions.get(connected)
+        if found is None or found.state != "closed":
+            details = "the connected session must be closed"
+            raise invalid(problem("Invalid session", details, pointer="/connectedSessionId"))
+    session = _transient(world, application, "", request["profileId"])
+    outcome = _assess(world, application, session, request, dry=dry)
+    outcome.event.integration_id = request["integrationId"]
+    outcome.event.connected_session_id = connected
+    if not dry:
+        application.advanced_events[request["integrationId"]] = outcome.event
+    return outcome
+
+
+def find_advanced(application: Application, event_id: str) -> Event:
+    """Return a V3 event, or raise the 404."""
+    event = application.advanced_events.get(event_id)
+    if event is None:
+        raise not_found("Event", event_id)
+    return event
+
+
 def _transient(world: World, application: Application, session_id: str, profile_id: str) -> Session:
     now = world.clock()
     return Session(0, session_id, application.id, now, now, profile_id)
@@ -39,7 +68,9 @@ def _assess(
     else:
         event = record(world, application, request["type"], session=session, attributes=attributes)
         _touch(world, session.profile_id)
-    evaluation = assess(world, application, session, event)
+    event.store_integration_id = request.get("storeIntegrationId", "")
+    chosen = request.get("evaluableCampaignIds")
+    evaluation = assess(world, application, session, event, dry=dry, campaign_ids=chosen)
     event.effects = evaluation.effects
     return sessions.Outcome(session, evaluation, event)
 
@@ -51,9 +82,33 @@ def _touch(world: World, profile_id: str) -> None:
 
 
 def assess(
-    world: World, application: Application, session: Session, event: Event
+    world: World,
+    application: Application,
+    session: Session,
+    event: Event,
+    *,
+    dry: bool = False,
+    campaign_ids: list[int] | None = None,
+    audiences: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset()),
 ) -> rules.Evaluation:
-    """Run the rules for an event; the codes of the session are not looked at."""
-    profile = world.profiles.get(session.profile_id)
-    scope = rules.Scope(application, session, profile, world.clock(), world.additional_costs, event)
-    return rules.evaluate(scope, rules.Evaluation())
+    """Run the rules for an event; the codes of the session are not looked at.
+
+    No close follows an event, so its changes and budgets count at once.
+    """
+    scope = rules.Scope(
+        world,
+        application,
+        session,
+        world.profiles.get(session.profile_id),
+        world.clock(),
+        event,
+        campaign_ids=campaign_ids,
+        dry=dry,
+        audiences=audiences,
+    )
+    evaluation = rules.evaluate(scope, rules.Evaluation())
+    if not dry:
+        for change in evaluation.changes:
+            change()
+        budgets.book(application, evaluation.spending.amounts)
+    return evaluation

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 Resolve = Callable[[str], Any]
+Formula = Callable[[Resolve], Decimal]
 
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|(\$[A-Za-z_][\w.]*)|([-+*/()]))")
@@ -43,14 +46,29 @@ def tokens(expression: str) -> list[str]:
 def number(value: Any, resolve: Resolve) -> Decimal:
     """Return a literal number, or the value of a template, as Decimal."""
     if isinstance(value, str):
-        inner = placeholders(value)
-        return evaluate(inner[0] if inner else value, resolve)
+        return evaluate(inner(value), resolve)
     return Decimal(value)
+
+
+@lru_cache(maxsize=4096)
+def inner(template: str) -> str:
+    """Return the expression of a template; what is no template is one already."""
+    found = placeholders(template)
+    return found[0] if found else template
 
 
 def text(value: str, resolve: Resolve) -> str:
     """Return a text with its templates filled in."""
+    if "{{" not in value:
+        return value
     return _TEMPLATE.sub(lambda match: str(_inserted(match.group(1), resolve)), value)
+
+
+def operand(value: Any, resolve: Resolve) -> Any:
+    """Return what a block compares with: a template's value, anything else as it stands."""
+    if isinstance(value, str) and value.startswith("{{"):
+        return _inserted(inner(value), resolve)
+    return value
 
 
 def _inserted(expression: str, resolve: Resolve) -> Any:
@@ -62,20 +80,38 @@ def _inserted(expression: str, resolve: Resolve) -> Any:
 
 def evaluate(expression: str, resolve: Resolve) -> Decimal:
     """Return the value of an expression; raise ExpressionError where it has none."""
-    parser = _Parser(tokens(expression), resolve)
     try:
-        value = parser.sum()
+        return compiled(expression)(resolve)
     except ArithmeticError as error:
         raise ExpressionError(f"{expression.strip()} has no value") from error
+
+
+@lru_cache(maxsize=4096)
+def compiled(expression: str) -> Formula:
+    """Return an expression as a function; raise ExpressionError for a malformed one."""
+    parser = _Parser(tokens(expression))
+    formula = parser.sum()
     if parser.rest():
         raise ExpressionError(f"unexpected {parser.rest()[0]!r} in {expression.strip()!r}")
-    return value
+    return formula
+
+
+_ARITHMETIC: dict[str, Callable[[Decimal, Decimal], Decimal]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+
+
+def _combined(sign: str, left: Formula, right: Formula) -> Formula:
+    act = _ARITHMETIC[sign]
+    return lambda resolve: act(left(resolve), right(resolve))
 
 
 class _Parser:
-    def __init__(self, parts: list[str], resolve: Resolve) -> None:
+    def __init__(self, parts: list[str]) -> None:
         self._parts = parts
-        self._resolve = resolve
         self._at = 0
         self._depth = 0
 
@@ -88,21 +124,19 @@ class _Parser:
             return self._parts[self._at - 1]
         return ""
 
-    def sum(self) -> Decimal:
+    def sum(self) -> Formula:
         value = self._product()
         while sign := self._next_is("+", "-"):
-            other = self._product()
-            value = value + other if sign == "+" else value - other
+            value = _combined(sign, value, self._product())
         return value
 
-    def _product(self) -> Decimal:
+    def _product(self) -> Formula:
         value = self._factor()
         while sign := self._next_is("*", "/"):
-            other = self._factor()
-            value = value * other if sign == "*" else value / other
+            value = _combined(sign, value, self._factor())
         return value
 
-    def _factor(self) -> Decimal:
+    def _factor(self) -> Formula:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise ExpressionError("nested too deeply")
@@ -110,9 +144,10 @@ class _Parser:
         self._depth -= 1
         return value
 
-    def _signed(self) -> Decimal:
+    def _signed(self) -> Formula:
         if self._next_is("-"):
-            return -self._factor()
+            inner = self._factor()
+            return lambda resolve: -inner(resolve)
         if not self._next_is("("):
             return self._atom()
         value = self.sum()
@@ -120,19 +155,22 @@ class _Parser:
             raise ExpressionError("missing )")
         return value
 
-    def _atom(self) -> Decimal:
+    def _atom(self) -> Formula:
         if not self.rest():
             raise ExpressionError("ends too early")
         part = self._parts[self._at]
         self._at += 1
         if part.startswith("$"):
-            return _as_number(part, self._resolve(part))
+            return lambda resolve: _as_number(part, resolve(part))
         if not part[0].isdigit():
             raise ExpressionError(f"unexpected {part!r}")
-        return Decimal(part)
+        literal = Decimal(part)
+        return lambda resolve: literal
 
 
 def _as_number(name: str, value: Any) -> Decimal:
+    if type(value) is Decimal:
+        return value
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise ExpressionError(f"{name} is not a number")
     return Decimal(value)

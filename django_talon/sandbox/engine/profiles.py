@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from .errors import not_found
-from .state import Json, Profile, World
+from .state import Application, Giveaway, Json, Profile, World
 
 
 def ensure(world: World, profile_id: str) -> Profile | None:
@@ -18,6 +19,11 @@ def ensure(world: World, profile_id: str) -> Profile | None:
         profile = Profile(world.ids.next("profile"), profile_id, now, now)
         world.profiles[profile_id] = profile
     return profile
+
+
+def known(world: World, profile_id: str) -> Profile | None:
+    """Return the profile if there is one."""
+    return world.profiles.get(profile_id)
 
 
 def find(world: World, profile_id: str) -> Profile:
@@ -56,15 +62,44 @@ def count_cancel(profile: Profile | None, total: Decimal) -> None:
         profile.total_sales -= total
 
 
+def count_return(profile: Profile | None, sales: Decimal) -> None:
+    """Take items that were given back out of the profile's sales."""
+    if profile is not None:
+        profile.total_sales -= sales
+
+
+def give(world: World, application: Application, giveaways: list[Giveaway]) -> None:
+    """Take codes out of their pools and give them to their profiles; nothing brings them back."""
+    for given in giveaways:
+        application.pools[given.pool_id].codes.remove(given.code)
+        if given.profile_id in world.profiles:
+            world.profiles[given.profile_id].giveaways.append(given)
+
+
+def move(profile: Profile, joins: Iterable[int], leaves: Iterable[int]) -> None:
+    """Add the profile to audiences and take it out of others."""
+    for number in joins:
+        profile.audiences[number] = None
+    for number in leaves:
+        profile.audiences.pop(number, None)
+
+
 def erase(world: World, profile_id: str) -> None:
     """Empty all attributes of a person, in every application; the entities stay."""
     profile = find(world, profile_id)
+    if (
+        profile_id in world.erased
+        and not profile.attributes
+        and world.decisions.second_erasure != 204
+    ):
+        raise not_found("Customer profile", profile_id)
     profile.attributes = {}
     for application in world.applications.values():
         for session in application.sessions.values():
             if session.profile_id == profile_id:
                 session.attributes = {}
                 session.cart_items = [_without_attributes(item) for item in session.cart_items]
+                session.content = {}
         for event in application.events:
             if event.profile_id == profile_id:
                 event.attributes = {}

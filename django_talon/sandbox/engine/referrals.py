@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from . import profiles
-from .errors import invalid, problem
-from .state import Application, Effect, Json, Referral, Session, World
+from . import budgets, codes, profiles
+from .errors import RefusedError, invalid, problem
+from .state import Application, Campaign, Effect, Json, Referral, Session, World
 
 
 def create(world: World, application: Application, request: Json) -> Referral:
     """Make a new code for an advocate; campaign budgets are ignored, as documented."""
     campaign = application.campaigns.get(request["campaignId"])
     if campaign is None or "referrals" not in campaign.features:
-        details = f"campaign {request['campaignId']} does not exist or has no referrals"
+        raise _no_campaign(world, request["campaignId"])
+    code = codes.fresh(world, application, application.referrals, campaign.referral_codes)
+    if code is None:
+        details = f"the pattern {campaign.referral_codes.pattern} has no free code left"
         raise invalid(problem("Invalid campaign", details, pointer="/campaignId"))
     profiles.ensure(world, request["advocateProfileIntegrationId"])
     referral = Referral(
         id=world.ids.next("referral"),
         created=world.clock(),
         campaign_id=campaign.id,
-        code=_new_code(world, application, campaign.referral_pattern, campaign.referral_characters),
+        code=code,
         advocate=request["advocateProfileIntegrationId"],
         friend=request.get("friendProfileIntegrationId") or "",
         usage_limit=request.get("usageLimit") or 0,
@@ -32,20 +35,22 @@ def create(world: World, application: Application, request: Json) -> Referral:
     return referral
 
 
-def _new_code(world: World, application: Application, pattern: str, characters: str) -> str:
-    code = world.ids.code(pattern, characters)
-    while code in application.referrals:
-        code = world.ids.code(pattern, characters)
-    return code
+def _no_campaign(world: World, number: int) -> RefusedError:
+    details = f"campaign {number} does not exist or has no referrals"
+    refused = invalid(problem("Invalid campaign", details, pointer="/campaignId"))
+    refused.status = world.decisions.unknown_campaign
+    return refused
 
 
-def rejection(application: Application, code: str, profile_id: str, now: datetime) -> Effect | None:
-    """Return the rejectReferral effect for a code that is not valid, else None."""
-    referral = application.referrals.get(code)
-    props = {"value": code, "rejectionReason": "ReferralNotFound"}
+def rejection(
+    world: World, application: Application, session: Session, now: datetime
+) -> Effect | None:
+    """Return the rejectReferral effect for the session's code if it is not valid, else None."""
+    referral = application.referrals.get(session.referral_code)
+    props = {"value": session.referral_code, "rejectionReason": "ReferralNotFound"}
     if referral is None:
         return Effect("rejectReferral", props)
-    reason = invalidity(application, referral, profile_id, now)
+    reason = invalidity(world, application, referral, session, now)
     if reason is None:
         return None
     owner = referral.campaign_id
@@ -53,12 +58,39 @@ def rejection(application: Application, code: str, profile_id: str, now: datetim
 
 
 def invalidity(
-    application: Application, referral: Referral, profile_id: str, now: datetime
+    world: World, application: Application, referral: Referral, session: Session, now: datetime
 ) -> str | None:
-    """Return the first reason against a referral code in a session of this profile."""
-    if not application.campaigns[referral.campaign_id].is_running(now):
+    """Return the first reason against a referral code in a session."""
+    campaign = application.campaigns[referral.campaign_id]
+    if not campaign.is_running(now):
         return "ReferralPartOfNotRunningCampaign"
-    return _by_time(referral, now) or _by_friend(application, referral, profile_id)
+    if world.decisions.advocate_must_exist and referral.advocate not in world.profiles:
+        return "AdvocateNotFound"
+    return (
+        _by_time(referral, now)
+        or _by_friend(application, referral, session.profile_id)
+        or _by_budget(application, campaign, referral, session, now)
+    )
+
+
+def _by_budget(
+    application: Application,
+    campaign: Campaign,
+    referral: Referral,
+    session: Session,
+    now: datetime,
+) -> str | None:
+    try:
+        drawn = budgets.entries(
+            campaign.id, campaign.limits, "redeemReferral", session, (None, referral), now
+        )
+        for key, limit in drawn:
+            if application.spent.get(key, 0) >= limit.limit:
+                per_profile = "Profile" in limit.entities
+                return "ProfileLimitReached" if per_profile else "CampaignLimitReached"
+    except budgets.ProfileRequiredError:
+        return "ProfileLimitReached"
+    return None
 
 
 def _by_time(referral: Referral, now: datetime) -> str | None:

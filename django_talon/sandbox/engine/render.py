@@ -7,8 +7,23 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
-from . import coupons, totals
-from .state import Application, Campaign, Coupon, Effect, Event, Json, Profile, Referral, Session
+from . import budgets, coupons, totals
+from .state import (
+    Application,
+    Campaign,
+    CodeSettings,
+    Coupon,
+    Effect,
+    Event,
+    Failure,
+    Giveaway,
+    Json,
+    Limit,
+    Profile,
+    Referral,
+    Return,
+    Session,
+)
 
 ACCOUNT_ID = 1
 EMPTY_LOYALTY: Json = {"programs": {}}
@@ -25,7 +40,7 @@ def _present(**optional: Any) -> Json:
     return {n: time(v) if isinstance(v, datetime) else v for n, v in shown.items()}
 
 
-def profile(entity: Profile) -> Json:
+def profile(entity: Profile, audiences: dict[int, str] | None = None) -> Json:
     """Return a ``CustomerProfile``; ``loyaltyMemberships`` is left out, there are none."""
     return {
         "id": entity.id,
@@ -36,7 +51,9 @@ def profile(entity: Profile) -> Json:
         "closedSessions": entity.closed_sessions,
         "totalSales": entity.total_sales,
         "lastActivity": time(entity.last_activity),
-        "audienceMemberships": [],
+        "audienceMemberships": [
+            {"id": number, "name": (audiences or {}).get(number, "")} for number in entity.audiences
+        ],
         "sandbox": True,
     }
 
@@ -47,7 +64,13 @@ def anonymous_profile(moment: datetime) -> Json:
 
 
 def _items(session: Session) -> list[Json]:
-    return [{**item, "position": index} for index, item in enumerate(session.cart_items)]
+    items = [{**item, "position": index} for index, item in enumerate(session.cart_items)]
+    if session.returned:
+        for index, item in enumerate(items):
+            gone = len(session.returned.get(index, ()))
+            item["returnedQuantity"] = gone
+            item["remainingQuantity"] = item["quantity"] - gone
+    return items
 
 
 def session_v2(session: Session) -> Json:
@@ -115,6 +138,48 @@ def effect_v2(effect: Effect) -> Json:
     }
     if effect.triggered_by_coupon is not None:
         shown["triggeredByCoupon"] = effect.triggered_by_coupon
+    if effect.group is not None:
+        shown["evaluationGroupID"] = effect.group.id
+        shown["evaluationGroupMode"] = effect.group.mode
+    return shown
+
+
+def failure(entity: Failure) -> Json:
+    """Return a ``RuleFailureReason``."""
+    shown: Json = {
+        "campaignID": entity.campaign.id,
+        "campaignName": entity.campaign.name,
+        "rulesetID": entity.campaign.id,
+        "ruleIndex": entity.index,
+        "ruleName": entity.title,
+        "details": str(entity.error),
+    }
+    if entity.coupon is not None:
+        shown |= {"couponID": entity.coupon.id, "couponValue": entity.coupon.value}
+    if entity.referral is not None:
+        shown |= {"referralID": entity.referral.id, "referralValue": entity.referral.code}
+    places = {"conditionIndex": entity.condition, "effectIndex": entity.effect}
+    shown |= {name: place for name, place in places.items() if place is not None}
+    if entity.group is not None:
+        shown["evaluationGroupID"] = entity.group.id
+        shown["evaluationGroupMode"] = entity.group.mode
+    return shown
+
+
+def returned(entity: Return, session: Session, profile: Profile | None) -> Json:
+    """Return a ``Return``."""
+    shown: Json = {
+        "id": entity.id,
+        "created": time(entity.created),
+        "applicationId": session.application_id,
+        "accountId": ACCOUNT_ID,
+        "returnedCartItems": entity.rows,
+        "eventId": entity.event_id,
+        "sessionId": session.id,
+        "sessionIntegrationId": session.integration_id,
+    }
+    if profile is not None:
+        shown |= {"profileId": profile.id, "profileIntegrationId": profile.integration_id}
     return shown
 
 
@@ -128,8 +193,22 @@ def effect_v1(effect: Effect) -> list[Any]:
     return [effect.campaign_id, effect.ruleset_id, effect.rule_index, call]
 
 
-def event(entity: Event) -> Json:
+def giveaway(entity: Giveaway, owner: Profile) -> Json:
+    """Return a ``Giveaway``."""
+    return {
+        "id": entity.id,
+        "created": time(entity.created),
+        "code": entity.code,
+        "poolId": entity.pool_id,
+        "used": True,
+        "profileIntegrationId": owner.integration_id,
+        "profileId": owner.id,
+    }
+
+
+def event(entity: Event, effects: list[Effect] | None = None) -> Json:
     """Return an ``Event``; its effects are V1 tuples in every dialect."""
+    effects = entity.effects if effects is None else effects
     return {
         "id": entity.id,
         "created": time(entity.created),
@@ -138,15 +217,34 @@ def event(entity: Event) -> Json:
         "type": entity.type,
         "attributes": entity.attributes,
         "sessionId": entity.session_id,
-        "effects": [effect_v1(effect) for effect in entity.effects],
+        **_present(storeIntegrationId=entity.store_integration_id),
+        "effects": [effect_v1(effect) for effect in effects],
         "ledgerEntries": [],
-        "meta": _meta(entity),
+        "meta": _meta(effects),
     }
 
 
-def _meta(entity: Event) -> Json:
+def advanced_event(entity: Event) -> Json:
+    """Return an ``EventV3``."""
+    return {
+        "id": entity.id,
+        "created": time(entity.created),
+        "applicationId": entity.application_id,
+        "integrationId": entity.integration_id,
+        "profileId": entity.profile_id,
+        "type": entity.type,
+        "attributes": entity.attributes,
+        "effects": [effect_v1(effect) for effect in entity.effects],
+        **_present(
+            connectedSessionId=entity.connected_session_id,
+            storeIntegrationId=entity.store_integration_id,
+        ),
+    }
+
+
+def _meta(effects: list[Effect]) -> Json:
     meta: Json = {}
-    for effect in entity.effects:
+    for effect in effects:
         name = {"rejectCoupon": "coupon", "rejectReferral": "referral"}.get(effect.effect_type)
         if name:
             reason = effect.props["rejectionReason"]
@@ -171,12 +269,28 @@ def coupon(entity: Coupon) -> Json:
         "implicitlyReserved": entity.implicitly_reserved,
         "reservationCounter": len(entity.reserved_for),
         "attributes": entity.attributes,
+        "discountCounter": entity.discount_counter,
+        **_money(entity),
+        "limits": [_limit(limit) for limit in entity.limits],
         **_present(
             startDate=entity.start_date,
             expiryDate=entity.expiry_date,
             recipientIntegrationId=entity.recipient_integration_id,
         ),
     }
+
+
+def _money(entity: Coupon) -> Json:
+    shown: Json = {"reservationLimit": entity.reservation_limit} if entity.reservation_limit else {}
+    if entity.discount_limit:
+        left = entity.discount_limit - entity.discount_counter
+        shown |= {"discountLimit": entity.discount_limit, "discountRemainder": left}
+    return shown
+
+
+def _limit(limit: Limit) -> Json:
+    shown: Json = {"action": limit.action, "limit": limit.limit, "entities": list(limit.entities)}
+    return {**shown, "period": limit.period} if limit.period else shown
 
 
 def session_coupon(entity: Coupon, profile_id: str) -> Json:
@@ -218,8 +332,6 @@ def inventory_referral(entity: Referral) -> Json:
 
 def campaign(entity: Campaign, application: Application, now: datetime) -> Json:
     """Return a ``Campaign``."""
-    own = [c for c in application.coupons.values() if c.campaign_id == entity.id]
-    referred = [r for r in application.referrals.values() if r.campaign_id == entity.id]
     return {
         "id": entity.id,
         "created": time(application.created),
@@ -228,19 +340,49 @@ def campaign(entity: Campaign, application: Application, now: datetime) -> Json:
         "name": entity.name,
         "description": entity.description,
         "state": entity.state,
-        "frontendState": "running" if entity.is_running(now) else "disabled",
+        "frontendState": _frontend_state(entity, now),
         "activeRulesetId": entity.id,
         "tags": list(entity.tags),
         "features": list(entity.features),
         "attributes": entity.attributes,
-        "limits": [
-            {"action": limit.action, "limit": limit.limit, "entities": list(limit.entities)}
-            for limit in entity.limits
-        ],
+        "limits": [_limit(limit) for limit in entity.limits],
+        "couponSettings": _codes(entity.coupon_codes),
+        "referralSettings": _codes(entity.referral_codes),
         "type": "advanced",
         "reevaluateOnReturn": False,
         "storesImported": False,
-        "couponRedemptionCount": sum(c.usage_counter for c in own),
-        "referralRedemptionCount": sum(r.usage_counter for r in referred),
+        **_counters(entity, application),
         **_present(startTime=entity.start_time, endTime=entity.end_time),
     }
+
+
+_COUNTERS = {
+    "couponRedemptionCount": "redeemCoupon",
+    "referralRedemptionCount": "redeemReferral",
+    "discountCount": "setDiscount",
+    "discountEffectCount": "setDiscountEffect",
+    "couponCreationCount": "createCoupon",
+    "referralCreationCount": "createReferral",
+    "customEffectCount": "customEffect",
+    "addFreeItemEffectCount": "addFreeItemEffect",
+    "awardedGiveawaysCount": "awardGiveaway",
+    "callApiEffectCount": "callApi",
+}
+
+
+def _counters(entity: Campaign, application: Application) -> Json:
+    spent = application.spent
+    return {n: spent.get(budgets.tally(entity.id, a), Decimal(0)) for n, a in _COUNTERS.items()}
+
+
+def _codes(settings: CodeSettings) -> Json:
+    return {"validCharacters": list(settings.characters), "couponPattern": settings.pattern}
+
+
+def _frontend_state(entity: Campaign, now: datetime) -> str:
+    if entity.state != "enabled":
+        return entity.state
+    if entity.start_time is not None and entity.start_time > now:
+        return "scheduled"
+    ended = entity.end_time is not None and entity.end_time <= now
+    return "expired" if ended else "running"

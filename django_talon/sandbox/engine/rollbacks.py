@@ -1,12 +1,12 @@
-"""The effects that undo earlier ones when a session is cancelled."""
+"""The effects that undo earlier ones when a session is cancelled, reopened or given back."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from .decisions import Decisions
 from .state import Effect, Json, Session
 
-_DISCOUNTS = {"setDiscount", "setDiscountPerItem", "setDiscountPerAdditionalCost"}
+_PER_UNIT = {"setDiscountPerItem", "setDiscountPerAdditionalCostPerItem"}
+_DISCOUNTS = {"setDiscount", "setDiscountPerAdditionalCost", *_PER_UNIT}
 _KEPT = {
     "name": "name",
     "value": "value",
@@ -14,47 +14,59 @@ _KEPT = {
     "subPosition": "cartItemSubPosition",
     "additionalCostId": "additionalCostId",
     "additionalCost": "additionalCost",
+    "scope": "scope",
 }
 
 
-def of(session: Session) -> list[Effect]:
-    """Return the rollbacks of a session's last evaluation, each in the envelope it undoes.
+def of(session: Session, decisions: Decisions) -> list[Effect]:
+    """Undo what is in force; return the rollbacks, each in the envelope it undoes.
 
     A session that was never closed redeemed no code, so only its discounts are rolled back.
     """
-    undone = [_undo(effect, session) for effect in session.effects]
-    return [effect for effect in undone if effect is not None]
+    return _undone(session, net(session), decisions)
+
+
+def of_units(
+    session: Session, units: list[tuple[int, int]], decisions: Decisions
+) -> tuple[list[Effect], list[Effect]]:
+    """Undo the discounts of these pieces; return them and their rollbacks."""
+    chosen = [
+        effect
+        for effect in net(session)
+        if effect.effect_type in _PER_UNIT
+        and (effect.props["position"], effect.props["subPosition"]) in units
+    ]
+    return chosen, _undone(session, chosen, decisions)
 
 
 def net(session: Session) -> list[Effect]:
     """Return the effects in force: without those rolled back, and without the rollbacks."""
-    if session.state != "cancelled":
-        return session.effects
-    return [e for e in session.effects if (e.effect_type, _key(e)) not in _undone(session)]
+    undone = {id(effect) for effect in session.undone}
+    return [effect for effect in session.effects if id(effect) not in undone]
 
 
-def _undone(session: Session) -> set[tuple[str, str]]:
-    codes = {("acceptCoupon", e.props["value"]) for e in _of_type(session, "rollbackCoupon")}
-    codes |= {("acceptReferral", e.props["value"]) for e in _of_type(session, "rollbackReferral")}
-    return codes | {(kind, "") for kind in _DISCOUNTS}
+def _undone(session: Session, effects: list[Effect], decisions: Decisions) -> list[Effect]:
+    rollbacks = []
+    for effect in effects:
+        rollback = _undo(effect, session)
+        if rollback is not None:
+            session.undone = [*session.undone, effect]
+            rollbacks.append(_bare(rollback) if decisions.bare_rollbacks else rollback)
+    return rollbacks
 
 
-def _of_type(session: Session, kind: str) -> list[Effect]:
-    return [effect for effect in session.rollbacks if effect.effect_type == kind]
-
-
-def _key(effect: Effect) -> str:
-    return "" if effect.effect_type in _DISCOUNTS else str(effect.props.get("value", ""))
+def _bare(effect: Effect) -> Effect:
+    return Effect(effect.effect_type, effect.props)
 
 
 def _undo(effect: Effect, session: Session) -> Effect | None:
     if effect.effect_type in _DISCOUNTS:
-        return replace(effect, effect_type="rollbackDiscount", props=_discount(effect.props))
+        return effect._replace(effect_type="rollbackDiscount", props=_discount(effect.props))
     value = effect.props.get("value")
     if effect.effect_type == "acceptCoupon" and value in session.redeemed_coupons:
-        return replace(effect, effect_type="rollbackCoupon", props={"value": value})
+        return effect._replace(effect_type="rollbackCoupon", props={"value": value})
     if effect.effect_type == "acceptReferral" and value == session.redeemed_referral:
-        return replace(effect, effect_type="rollbackReferral", props={"value": value})
+        return effect._replace(effect_type="rollbackReferral", props={"value": value})
     return None
 
 

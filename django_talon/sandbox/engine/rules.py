@@ -2,79 +2,161 @@
 
 from __future__ import annotations
 
-from .attempt import Attempt
-from .blocks import mentions
-from .scope import Evaluation, Scope
-from .state import Campaign, Coupon, Effect, Json, Referral, Rule
-from .values import Names
+from collections import defaultdict
+from decimal import Decimal
+
+from . import conditions, discounts, grants, minting
+from .attempt import Attempt, OverBudgetError
+from .scope import Evaluation, Names, Scope
+from .state import Campaign, Coupon, Effect, Group, Json, Referral
 
 __all__ = ["Evaluation", "Scope", "evaluate"]
 
+_BLOCK_MODULES = (conditions, discounts, grants, minting)
 _REFERRAL_EFFECTS = {"acceptReferral", "rejectReferral"}
 
 
 def evaluate(scope: Scope, evaluation: Evaluation) -> Evaluation:
-    """Run every running campaign in the order of the file; return the evaluation."""
-    for campaign in scope.application.campaigns.values():
-        if _is_evaluated(campaign, scope):
-            _evaluate_campaign(scope, campaign, evaluation)
+    """Run every running campaign in the order of its group; return the evaluation."""
+    _Run(scope, evaluation).group(scope.application.group)
     return evaluation
 
 
-def _is_evaluated(campaign: Campaign, scope: Scope) -> bool:
-    chosen = scope.campaign_ids is None or campaign.id in scope.campaign_ids
-    return chosen and campaign.is_running(scope.now)
+class _Run:
+    def __init__(self, scope: Scope, evaluation: Evaluation) -> None:
+        self.scope = scope
+        self.evaluation = evaluation
+        self.session_event = scope.event is None or scope.event.type.startswith("talon_session_")
+        self.coupons: defaultdict[int, list[Coupon]] = defaultdict(list)
+        for coupon in scope.coupons:
+            self.coupons[coupon.campaign_id].append(coupon)
 
+    def group(self, group: Group) -> bool:
+        """Run a group by its mode; say whether a campaign of it was triggered."""
+        if group.mode == "stackable":
+            triggered = [self._element(element, group) for element in group.elements]
+            return any(triggered)
+        if group.mode == "listOrder":
+            return self._first(group)
+        return self._by_discount(group)
 
-def _evaluate_campaign(scope: Scope, campaign: Campaign, evaluation: Evaluation) -> None:
-    own = [coupon for coupon in scope.coupons if coupon.campaign_id == campaign.id]
-    referral = scope.referral if _owns(campaign, scope.referral) else None
-    passes: list[Coupon | None] = [*own] or [None]
-    for coupon in passes:
-        names = Names(scope, campaign, coupon, referral)
-        attempts = [
-            Attempt(names, index, rule, evaluation).run()
-            for index, rule in enumerate(campaign.rules)
-            if _concerns(rule, scope)
-        ]
-        _reject_unaccepted(names, attempts, evaluation)
-        if any(attempt.passed for attempt in attempts):
-            evaluation.triggered[campaign.id] = None
+    def _element(self, element: Group | int, group: Group) -> bool:
+        if isinstance(element, Group):
+            return self.group(element)
+        campaign = self.scope.application.campaigns[element]
+        if not campaign.is_running(self.scope.now):
+            return False
+        if group.id:
+            self.evaluation.groups[element] = group
+        ids = self.scope.campaign_ids
+        if ids is not None and element not in ids:
+            self._exclude(element, "CampaignNotInEvaluationSet")
+            return False
+        return self._campaign(campaign)
 
+    def _first(self, group: Group) -> bool:
+        for place, element in enumerate(group.elements):
+            if self._element(element, group):
+                for other in group.elements[place + 1 :]:
+                    self._exclude(other, "CampaignIsNotFirst")
+                return True
+        return False
 
-def _owns(campaign: Campaign, referral: Referral | None) -> bool:
-    return referral is not None and referral.campaign_id == campaign.id
-
-
-def _concerns(rule: Rule, scope: Scope) -> bool:
-    """Custom and profile events run only the rules that check an event (V1 and V2 alike)."""
-    if scope.event is None or scope.event.type.startswith("talon_session_"):
+    def _by_discount(self, group: Group) -> bool:
+        """Try every element alone, then keep the one with the most (or least) discount."""
+        tried = [self._trial(element, group) for element in group.elements]
+        values = [value for value in tried if value is not None]
+        if not values:
+            for element in group.elements:
+                self._element(element, group)
+            return False
+        best = max(values) if group.mode == "highestDiscount" else min(values)
+        chosen = tried.index(best)
+        for place, element in enumerate(group.elements):
+            if place == chosen or tried[place] is None:
+                self._element(element, group)
+            else:
+                self._exclude(element, "CampaignGaveLowerDiscount")
         return True
-    return mentions(rule.blocks, "checkEvent")
+
+    def _trial(self, element: Group | int, group: Group) -> Decimal | None:
+        evaluation = self.evaluation
+        mark, failures = evaluation.mark(), len(evaluation.failures)
+        triggered = self._element(element, group)
+        value = evaluation.discounted_since(mark)
+        evaluation.rewind(mark)
+        del evaluation.failures[failures:]
+        return value if triggered else None
+
+    def _exclude(self, element: Group | int, why: str) -> None:
+        if isinstance(element, Group):
+            for inner in element.elements:
+                self._exclude(inner, why)
+            return
+        self.evaluation.excluded[element] = why
+        campaign = self.scope.application.campaigns[element]
+        for coupon in self.coupons[element]:
+            reason = {"rejectionReason": "CouponPartOfNotTriggeredCampaign"}
+            props = {"value": coupon.value, **reason, "campaignExclusionReason": why}
+            self.evaluation.effects.append(_owned(campaign, "rejectCoupon", props, coupon.id))
+        referral = self._referral_of(campaign)
+        if referral is not None:
+            reason = {"rejectionReason": "ReferralPartOfNotTriggeredCampaign"}
+            props = {"value": referral.code, **reason, "campaignExclusionReason": why}
+            self.evaluation.effects.append(_owned(campaign, "rejectReferral", props))
+
+    def _referral_of(self, campaign: Campaign) -> Referral | None:
+        referral = self.scope.referral
+        return referral if referral is not None and referral.campaign_id == campaign.id else None
+
+    def _campaign(self, campaign: Campaign) -> bool:
+        rules = [
+            (index, rule)
+            for index, rule in enumerate(campaign.rules)
+            if self.session_event or rule.checks_event
+        ]
+        referral, triggered = self._referral_of(campaign), False
+        passes: list[Coupon | None] = [*self.coupons.get(campaign.id, ())] or [None]
+        for coupon in passes:
+            names = Names(self.scope, campaign, coupon, referral)
+            attempts = [Attempt(names, i, rule, self.evaluation).run() for i, rule in rules]
+            if coupon is not None or referral is not None:
+                self._reject_unaccepted(names, attempts)
+            triggered = triggered or any(attempt.passed for attempt in attempts)
+        if triggered:
+            self.evaluation.triggered.append(campaign.id)
+        return triggered
+
+    def _reject_unaccepted(self, names: Names, attempts: list[Attempt]) -> None:
+        campaign, coupon, referral = names.campaign, names.coupon, names.referral
+        effects, is_2020 = self.evaluation.effects, self.scope.world.decisions.is_2020
+        if coupon is not None and not any(a.accepts("acceptCoupon") for a in attempts):
+            why = _why([a for a in attempts if a.rule.checks_coupon], "Coupon", is_2020)
+            props = {"value": coupon.value, **why}
+            effects.append(_owned(campaign, "rejectCoupon", props, coupon.id))
+        decided = any(e.effect_type in _REFERRAL_EFFECTS for e in effects)
+        if referral is not None and not decided:
+            why = _why([a for a in attempts if a.rule.checks_referral], "Referral", is_2020)
+            props = {"value": referral.code, **why}
+            effects.append(_owned(campaign, "rejectReferral", props))
 
 
-def _reject_unaccepted(names: Names, attempts: list[Attempt], evaluation: Evaluation) -> None:
-    campaign, coupon, referral = names.campaign, names.coupon, names.referral
-    if coupon is not None and not any(a.accepts("acceptCoupon") for a in attempts):
-        props = {"value": coupon.value, **_why(attempts, "Coupon", "checkCoupon")}
-        evaluation.effects.append(_owned(campaign, "rejectCoupon", props, coupon.id))
-    decided = any(e.effect_type in _REFERRAL_EFFECTS for e in evaluation.effects)
-    if referral is not None and not decided:
-        props = {"value": referral.code, **_why(attempts, "Referral", "checkReferral")}
-        evaluation.effects.append(_owned(campaign, "rejectReferral", props))
-
-
-def _why(attempts: list[Attempt], kind: str, check: str) -> Json:
-    relevant = [attempt for attempt in attempts if mentions(attempt.rule.blocks, check)]
-    if not relevant:
+def _why(relevant: list[Attempt], kind: str, is_2020: bool) -> Json:
+    failure = relevant[-1].failure if relevant else None
+    if failure is None:
+        reason = "ValidConditionMissing" if is_2020 else "RejectedByCondition"
         return {
-            "rejectionReason": f"{kind}RejectedByCondition",
+            "rejectionReason": f"{kind}{reason}",
             "details": "no rule of the campaign checks the code",
         }
-    failure = relevant[-1].failure
-    known: Json = {k: failure[k] for k in ("conditionIndex", "effectIndex") if k in failure}
-    reason = "EffectCouldNotBeApplied" if "effectIndex" in known else f"{kind}RejectedByCondition"
-    return {"rejectionReason": reason, **known, "details": failure.get("details", "")}
+    places = {"conditionIndex": failure.condition, "effectIndex": failure.effect}
+    known: Json = {name: place for name, place in places.items() if place is not None}
+    reason = (
+        "EffectCouldNotBeApplied" if failure.effect is not None else f"{kind}RejectedByCondition"
+    )
+    if isinstance(failure.error, OverBudgetError) and failure.error.action.startswith("redeem"):
+        reason = "CampaignLimitReached"
+    return {"rejectionReason": reason, **known, "details": str(failure.error)}
 
 
 def _owned(campaign: Campaign, kind: str, props: Json, coupon_id: int | None = None) -> Effect:

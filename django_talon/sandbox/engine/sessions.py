@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
 
-from . import coupons, profiles, referrals, rollbacks, rules, totals
-from .errors import invalid, not_found, problem
+from . import budgets, coupons, profiles, referrals, rollbacks, rules, totals
+from .errors import RefusedError, invalid, not_found, problem
 from .event_log import record
-from .state import Application, Event, Json, Session, World
+from .state import Application, Effect, Event, Json, Profile, Session, World
 
 _CONTENT = (
     "profile_id",
@@ -24,24 +24,28 @@ _TRANSITIONS = {
     None: {"open", "closed"},
     "open": {"open", "closed", "cancelled"},
     "closed": {"cancelled"},
+    "partially_returned": {"cancelled"},
     "cancelled": set[str](),
 }
+_DONE = ("closed", "partially_returned")
 
 
 @dataclass
 class Outcome:
-    """What an update came to; ``event`` is None for a replay or a dry run of nothing new."""
+    """What an update came to."""
 
     session: Session
     evaluation: rules.Evaluation
     event: Event
 
 
-def find(application: Application, session_id: str) -> Session:
+def find(world: World, application: Application, session_id: str) -> Session:
     """Return a stored session, or raise the 404 (declared nowhere: a guess)."""
     session = application.sessions.get(session_id)
     if session is None:
-        raise not_found("Customer session", session_id)
+        refused = not_found("Customer session", session_id)
+        refused.status = world.decisions.unknown_session
+        raise refused
     return session
 
 
@@ -58,34 +62,59 @@ def update(
     ``changes`` holds only what was sent, under our field names; ``pointer`` prefixes the
     JSON pointers of errors (V2 bodies nest the session).
     """
+    changes = _spelled(application, changes)
     stored = application.sessions.get(session_id)
-    session = merged(stored or _blank(world, application, session_id), changes)
-    _check_owner(stored, session, pointer)
-    if stored is not None and _is_replay(stored, session):
+    sent = merged(_as_sent(stored) or _blank(world, application, session_id), changes)
+    _check_owner(world, stored, sent, pointer)
+    if stored is not None and _is_replay(world, stored, sent):
         return _replayed(stored)
-    _check_transition(stored, session, pointer)
+    _check_transition(world, stored, sent, pointer)
+    session = merged(stored, changes) if stored is not None else sent
+    session.content = _content(sent)
     session.first_session = _is_first(application, session)
     return _store(world, application, stored, session)
+
+
+def _spelled(application: Application, changes: Json) -> Json:
+    if application.settings.case_sensitivity == "sensitive":
+        return changes
+    spell, changes = application.settings.code, dict(changes)
+    if changes.get("coupon_codes"):
+        changes["coupon_codes"] = [spell(code) for code in changes["coupon_codes"]]
+    if changes.get("referral_code"):
+        changes["referral_code"] = spell(changes["referral_code"])
+    return changes
+
+
+def _as_sent(stored: Session | None) -> Session | None:
+    """Return a stored session without what rules changed in it."""
+    return replace(stored, **stored.content) if stored is not None else None
+
+
+def _content(session: Session) -> Json:
+    return {name: getattr(session, name) for name in _CONTENT}
 
 
 def _store(
     world: World, application: Application, stored: Session | None, session: Session
 ) -> Outcome:
     now = world.clock()
-    profile = profiles.ensure(world, session.profile_id)
+    profile = _profile(world, application, session)
     session.id = session.id or world.ids.next("session")
     session.updated = now
     session.update_count += 1
     if profile is not None:
         profile.last_activity = now
+        application.first_sessions.setdefault(session.profile_id, session.integration_id)
+    if stored is None:
+        record(world, application, "talon_session_created", session=session)
     kind = _event_type(stored, session)
     event = record(world, application, kind, session=session, attributes=_told(stored))
     if session.state == "cancelled":
         evaluation = _cancel(world, application, session, was=stored)
     else:
         evaluation = assess(world, application, session, event)
-        session.effects = evaluation.effects
-        session.failures = evaluation.failures
+        _keep(application, session, evaluation)
     event.effects = evaluation.effects
     session.last_event = event
     if session.state == "closed":
@@ -94,45 +123,75 @@ def _store(
     return Outcome(session, evaluation, event)
 
 
+def _profile(world: World, application: Application, session: Session) -> Profile | None:
+    is_new = session.profile_id not in world.profiles
+    profile = profiles.ensure(world, session.profile_id)
+    if profile is not None and is_new:
+        record(world, application, "talon_profile_created", profile_id=session.profile_id)
+    return profile
+
+
+def _keep(application: Application, session: Session, evaluation: rules.Evaluation) -> None:
+    for change in evaluation.changes:
+        change()
+    session.effects, session.undone = evaluation.effects, []
+    session.failures = evaluation.failures
+
+
 def dry_run(world: World, application: Application, session_id: str, changes: Json) -> Outcome:
     """Evaluate only what was sent, as if it were to be closed; store nothing."""
+    changes = _spelled(application, changes)
     now = changes.pop("now", None) or world.clock()
     session = merged(_blank(world, application, session_id), changes)
     session.first_session = _is_first(application, session)
     event = Event(0, now, application.id, "talon_session_updated", session.profile_id, session_id)
     stored = application.sessions.get(session_id)
     if session.state == "cancelled":
-        effects = rollbacks.of(stored) if stored is not None else []
+        effects = _dry_cancel(world, stored)
         return Outcome(session, rules.Evaluation(effects=effects), event)
-    evaluation = assess(world, application, session, event, now=now)
+    evaluation = assess(world, application, session, event, now=now, dry=True)
     return Outcome(session, evaluation, event)
 
 
+def _dry_cancel(world: World, stored: Session | None) -> list[Effect]:
+    if stored is None or stored.state == "cancelled":
+        return []
+    if stored.state == "open" and world.decisions.cancel_open == "nothing":
+        return []
+    return rollbacks.of(replace(stored), world.decisions)
+
+
 def assess(
-    world: World, application: Application, session: Session, event: Event, now: Any = None
+    world: World,
+    application: Application,
+    session: Session,
+    event: Event,
+    *,
+    now: datetime | None = None,
+    dry: bool = False,
 ) -> rules.Evaluation:
     """Check the codes of a session and run the rules over it; change nothing."""
     now = now or world.clock()
-    evaluation = rules.Evaluation()
-    valid = []
+    evaluation, valid = rules.Evaluation(), []
     for code in dict.fromkeys(session.coupon_codes):
-        refused = coupons.rejection(application, code, session.profile_id, now)
+        refused = coupons.rejection(world, application, code, session, now)
         if refused is None:
             valid.append(application.coupons[code])
         else:
             evaluation.effects.append(refused)
     scope = rules.Scope(
+        world,
         application,
         session,
         world.profiles.get(session.profile_id),
         now,
-        world.additional_costs,
         event,
         valid,
         campaign_ids=session.extras.get("evaluableCampaignIds"),
+        dry=dry,
     )
     if session.referral_code:
-        refused = referrals.rejection(application, session.referral_code, session.profile_id, now)
+        refused = referrals.rejection(world, application, session, now)
         if refused is None:
             scope.referral = application.referrals[session.referral_code]
         else:
@@ -145,6 +204,8 @@ def merged(session: Session, changes: Json) -> Session:
     news = {n: v for n, v in changes.items() if v is not None or n == "client_total"}
     if "attributes" in news:
         news["attributes"] = profiles.merged(session.attributes, news["attributes"])
+    if "cart_items" in news:
+        news["cart_items"] = list(news["cart_items"])
     return replace(session, **news)
 
 
@@ -153,59 +214,66 @@ def _blank(world: World, application: Application, session_id: str) -> Session:
     return Session(0, session_id, application.id, now, now)
 
 
-def _is_replay(stored: Session, session: Session) -> bool:
-    settled = stored.state != "open" and stored.state == session.state
-    return settled and not edited(stored, session)
+def _is_replay(world: World, stored: Session, sent: Session) -> bool:
+    settled = stored.state != "open" and stored.state == sent.state
+    return settled and world.decisions.repeated_close == "replay" and not _edited(stored, sent)
 
 
-def edited(stored: Session, session: Session) -> list[str]:
+def _edited(stored: Session, sent: Session) -> list[str]:
     """Return the names of the content fields in which two states of a session differ."""
-    return [name for name in _CONTENT if getattr(stored, name) != getattr(session, name)]
+    before = _as_sent(stored)
+    return [name for name in _CONTENT if getattr(before, name) != getattr(sent, name)]
 
 
 def _replayed(stored: Session) -> Outcome:
     """Answer a repeated close or cancellation as the first time; nothing is counted twice."""
     effects = stored.rollbacks if stored.state == "cancelled" else stored.effects
     evaluation = rules.Evaluation(effects=list(effects), failures=list(stored.failures))
-    evaluation.triggered = dict.fromkeys(e.campaign_id for e in effects if e.campaign_id > 0)
+    evaluation.triggered = list(dict.fromkeys(e.campaign_id for e in effects if e.campaign_id > 0))
     assert stored.last_event is not None, "stored sessions have an event"  # noqa: S101
     return Outcome(stored, evaluation, stored.last_event)
 
 
-def _check_owner(stored: Session | None, session: Session, pointer: str) -> None:
-    if stored is None or stored.profile_id in ("", session.profile_id):
+def _check_owner(world: World, stored: Session | None, sent: Session, pointer: str) -> None:
+    if stored is None or stored.profile_id in ("", sent.profile_id):
+        return
+    if world.decisions.profile_can_change and stored.state == "open":
         return
     details = "the session belongs to another profile; a known profile cannot be replaced"
     raise invalid(problem("Invalid profile", details, pointer=f"{pointer}/profileId"))
 
 
-def _check_transition(stored: Session | None, session: Session, pointer: str) -> None:
+def illegal(world: World, details: str, pointer: str) -> RefusedError:
+    """Return the answer to an illegal transition, a 400 unless decided otherwise."""
+    entry = problem("Invalid state transition", details, pointer=f"{pointer}/state")
+    refused = invalid(entry)
+    refused.status = world.decisions.illegal_transition
+    return refused
+
+
+def _check_transition(world: World, stored: Session | None, sent: Session, pointer: str) -> None:
     before = stored.state if stored is not None else None
-    title, where = "Invalid state transition", f"{pointer}/state"
-    if session.state not in _TRANSITIONS[before]:
-        details = f"a session cannot go from {before or 'new'} to {session.state}"
-        if before == session.state:
+    if sent.state not in _TRANSITIONS[before]:
+        details = f"a session cannot go from {before or 'new'} to {sent.state}"
+        if before == sent.state:
             details = f"a {before} session cannot be edited"
-        raise invalid(problem(title, details, pointer=where))
-    if before == "closed" and stored is not None and edited(stored, session):
-        raise invalid(problem(title, "a closed session cannot be edited", pointer=where))
+        raise illegal(world, details, pointer)
+    if stored is not None and before in _DONE and _edited(stored, sent):
+        raise illegal(world, f"a {before} session cannot be edited", pointer)
 
 
 def _is_first(application: Application, session: Session) -> bool:
     if not session.profile_id:
         return True
-    known = application.sessions.get(session.integration_id)
-    if known is not None and known.profile_id == session.profile_id:
-        return known.first_session
-    sessions = application.sessions.values()
-    return all(other.profile_id != session.profile_id for other in sessions)
+    first = application.first_sessions.get(session.profile_id, session.integration_id)
+    return first == session.integration_id
 
 
 def _event_type(stored: Session | None, session: Session) -> str:
     if session.state == "closed":
         return "talon_session_closed"
     if session.state == "cancelled":
-        revoked = stored is not None and stored.state == "closed"
+        revoked = stored is not None and stored.state in _DONE
         return "talon_session_revoked" if revoked else "talon_session_cancelled"
     return "talon_session_updated"
 
@@ -217,17 +285,28 @@ def _told(stored: Session | None) -> Json:
 def _close(
     world: World, application: Application, session: Session, evaluation: rules.Evaluation
 ) -> None:
-    coupons.redeem(application, session, list(evaluation.redeemed_coupons))
+    coupons.redeem(application, session, evaluation.redeemed_coupons)
     referrals.redeem(application, session, evaluation.redeemed_referral)
+    budgets.commit(application, session, evaluation.spending.amounts)
+    profiles.give(world, application, evaluation.giveaways)
     profiles.count_close(world.profiles.get(session.profile_id), totals.total(session))
 
 
 def _cancel(
     world: World, application: Application, session: Session, was: Session | None
 ) -> rules.Evaluation:
-    session.rollbacks = rollbacks.of(session)
-    if was is not None and was.state == "closed":
-        coupons.restore(application, session)
-        referrals.restore(application, session)
-        profiles.count_cancel(world.profiles.get(session.profile_id), totals.total(session))
+    was_done = was is not None and was.state in _DONE
+    silent = not was_done and world.decisions.cancel_open == "nothing"
+    session.rollbacks = [] if silent else rollbacks.of(session, world.decisions)
+    if was_done:
+        undo_close(world, application, session)
     return rules.Evaluation(effects=session.rollbacks)
+
+
+def undo_close(world: World, application: Application, session: Session) -> None:
+    """Give back what a close consumed and counted."""
+    coupons.restore(application, session)
+    referrals.restore(application, session)
+    budgets.revert(application, session)
+    sales = totals.total(session) - totals.returned(session)
+    profiles.count_cancel(world.profiles.get(session.profile_id), sales)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
+
+from .decisions import Decisions
 
 Clock = Callable[[], datetime]
 Json = dict[str, Any]
@@ -31,6 +33,16 @@ class Ids:
         return "".join(self._random.choice(characters) if c == "#" else c for c in pattern)
 
 
+class Giveaway(NamedTuple):
+    """A code of a giveaway pool and who got it."""
+
+    id: int
+    created: datetime
+    pool_id: int
+    code: str
+    profile_id: str
+
+
 @dataclass
 class Profile:
     """A customer profile; ``total_sales`` is before discounts, in the application's currency."""
@@ -42,10 +54,11 @@ class Profile:
     attributes: Json = field(default_factory=dict)
     closed_sessions: int = 0
     total_sales: Decimal = Decimal(0)
+    audiences: dict[int, None] = field(default_factory=dict)
+    giveaways: list[Giveaway] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Effect:
+class Effect(NamedTuple):
     """One entry of an answer. ``campaign_id`` is -1 where no campaign owns it."""
 
     effect_type: str
@@ -55,11 +68,43 @@ class Effect:
     rule_index: int = -1
     rule_name: str = ""
     triggered_by_coupon: int | None = None
+    group: Group | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a rule stayed silent; ``error`` says it in words when asked."""
+
+    campaign: Campaign
+    index: int
+    title: str
+    coupon: Coupon | None
+    referral: Referral | None
+    error: Exception
+    condition: int | None = None
+    effect: int | None = None
+    group: Group | None = None
+
+
+@dataclass
+class Return:
+    """Items given back: ``units`` are (position, sub-position), ``rows`` what is answered."""
+
+    id: int
+    created: datetime
+    event_id: int
+    units: list[tuple[int, int]]
+    rows: list[Json]
 
 
 @dataclass
 class Session:
-    """A customer session. ``client_total`` is set by V1 calls, which send their own total."""
+    """A customer session. ``client_total`` is set by V1 calls, which send their own total.
+
+    ``effects`` are those of the last evaluation, ``rollbacks`` what the last call undid of
+    them, ``undone`` all of them that are no longer in force. ``spent`` is what its close took
+    from budgets, ``minted`` the codes its rules created, ``content`` what clients sent.
+    """
 
     id: int
     integration_id: str
@@ -82,13 +127,22 @@ class Session:
     rollbacks: list[Effect] = field(default_factory=list)
     redeemed_coupons: list[str] = field(default_factory=list)
     redeemed_referral: str = ""
-    failures: list[Json] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    undone: list[Effect] = field(default_factory=list)
+    spent: dict[Hashable, Decimal] = field(default_factory=dict)
+    minted: dict[Hashable, str] = field(default_factory=dict)
+    content: Json = field(default_factory=dict)
+    returns: list[Return] = field(default_factory=list)
+    returned: dict[int, set[int]] = field(default_factory=dict)
     last_event: Event | None = None
 
 
 @dataclass
 class Coupon:
-    """A coupon code with its counters. ``usage_limit`` 0 means unlimited."""
+    """A coupon code with its counters. ``usage_limit`` 0 means unlimited.
+
+    ``discount_limit`` is the money a gift card holds, in the application's currency.
+    """
 
     id: int
     created: datetime
@@ -96,6 +150,10 @@ class Coupon:
     value: str
     usage_limit: int = 0
     usage_counter: int = 0
+    discount_limit: Decimal | None = None
+    discount_counter: Decimal = Decimal(0)
+    reservation_limit: int = 0
+    limits: tuple[Limit, ...] = ()
     start_date: datetime | None = None
     expiry_date: datetime | None = None
     recipient_integration_id: str = ""
@@ -137,15 +195,19 @@ class Event:
     session_id: str = ""
     attributes: Json = field(default_factory=dict)
     effects: list[Effect] = field(default_factory=list)
+    integration_id: str = ""
+    connected_session_id: str = ""
+    store_integration_id: str = ""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A campaign budget: how often codes may be redeemed, in all or per profile."""
+    """A budget: how much of an action, per entity named (none: in all) and period."""
 
     action: str
-    limit: int
+    limit: Decimal
     entities: tuple[str, ...] = ()
+    period: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,6 +216,59 @@ class Rule:
 
     title: str
     blocks: tuple[Json, ...]
+    checks_event: bool = False
+    checks_coupon: bool = False
+    checks_referral: bool = False
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Items chosen by predicates; a map and a reduction make a number of them."""
+
+    predicates: tuple[Json, ...] = ()
+    mapped: str = ""
+    reduced: str = ""
+
+
+@dataclass(frozen=True)
+class CodeSettings:
+    """How codes are generated: ``#`` of the pattern becomes one of the characters."""
+
+    pattern: str
+    characters: str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Campaigns that are evaluated together: mode and elements, in order."""
+
+    mode: str
+    elements: tuple[Group | int, ...]
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of an application that change how rules are evaluated."""
+
+    cascading: bool = False
+    discount_scope: str = "sessionTotal"
+    case_sensitivity: str = "sensitive"
+
+    def code(self, sent: str) -> str:
+        """Return a code as this application spells it."""
+        if self.case_sensitivity == "insensitive-uppercase":
+            return sent.upper()
+        return sent.lower() if self.case_sensitivity == "insensitive-lowercase" else sent
+
+
+@dataclass
+class Pool:
+    """A giveaway pool and its codes that were not yet given away."""
+
+    id: int
+    name: str
+    codes: list[str]
 
 
 @dataclass(frozen=True)
@@ -171,9 +286,9 @@ class Campaign:
     tags: tuple[str, ...] = ()
     attributes: Json = field(default_factory=dict)
     limits: tuple[Limit, ...] = ()
-    selectors: dict[str, tuple[Json, ...]] = field(default_factory=dict)
-    referral_pattern: str = "REF-########"
-    referral_characters: str = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+    selectors: dict[str, Selector] = field(default_factory=dict)
+    coupon_codes: CodeSettings = CodeSettings("CPN-########")
+    referral_codes: CodeSettings = CodeSettings("REF-########")
 
     def is_running(self, now: datetime) -> bool:
         """Say whether the campaign is enabled and inside its time window."""
@@ -194,6 +309,12 @@ class Application:
     coupons: dict[str, Coupon] = field(default_factory=dict)
     referrals: dict[str, Referral] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
+    advanced_events: dict[str, Event] = field(default_factory=dict)
+    spent: dict[Hashable, Decimal] = field(default_factory=dict)
+    group: Group = field(default_factory=lambda: Group("stackable", ()))
+    settings: Settings = field(default_factory=Settings)
+    pools: dict[int, Pool] = field(default_factory=dict)
+    first_sessions: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -206,3 +327,6 @@ class World:
     profiles: dict[str, Profile] = field(default_factory=dict)
     applications: dict[str, Application] = field(default_factory=dict)
     erased: dict[str, datetime] = field(default_factory=dict)
+    audiences: dict[int, str] = field(default_factory=dict)
+    collections: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    decisions: Decisions = field(default_factory=Decisions)

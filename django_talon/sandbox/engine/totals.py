@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from .state import Json, Session
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """One piece of a cart line: ``position`` of the line, ``sub_position`` within it."""
 
     position: int
     sub_position: int
+    price: Decimal
     item: Json
-
-    @property
-    def price(self) -> Decimal:
-        """The price of this piece before discounts."""
-        return amount(self.item.get("price"))
 
 
 def amount(value: Any) -> Decimal:
     """Return a wire number as Decimal; nothing counts as zero."""
-    return Decimal(value or 0)
+    return value if type(value) is Decimal else Decimal(value or 0)
 
 
 def units(items: list[Json]) -> Iterator[Unit]:
     """Yield every piece of every line, as Talon.One flattens carts."""
     for position, item in enumerate(items):
+        price = amount(item.get("price"))
         for sub_position in range(item["quantity"]):
-            yield Unit(position, sub_position, item)
+            yield Unit(position, sub_position, price, item)
 
 
 def cart_item_total(session: Session) -> Decimal:
@@ -46,8 +41,9 @@ def cart_item_additional_cost_total(session: Session) -> Decimal:
     """Return the additional costs of all pieces."""
     total = Decimal(0)
     for item in session.cart_items:
-        costs = (amount(cost["price"]) for cost in item.get("additionalCosts", {}).values())
-        total += sum(costs, Decimal(0)) * item["quantity"]
+        if "additionalCosts" in item:
+            costs = (amount(cost["price"]) for cost in item["additionalCosts"].values())
+            total += sum(costs, Decimal(0)) * item["quantity"]
     return total
 
 
@@ -62,6 +58,15 @@ def total(session: Session) -> Decimal:
     if session.client_total is not None:
         return session.client_total
     return cart_item_total(session) + additional_cost_total(session)
+
+
+def returned(session: Session) -> Decimal:
+    """Return what the pieces given back were worth before discounts."""
+    prices = (
+        amount(session.cart_items[position].get("price")) * len(subs)
+        for position, subs in session.returned.items()
+    )
+    return sum(prices, Decimal(0))
 
 
 def discountable(session: Session) -> Decimal:

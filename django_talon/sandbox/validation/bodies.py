@@ -20,7 +20,7 @@ from .fields import (
     whole,
 )
 
-MOST_ITEMS, MOST_UNITS, LONGEST_ID, LONGEST_CODE = 1000, 10_000, 1000, 100
+MOST_ITEMS, MOST_UNITS, MOST_PROFILES, LONGEST_ID, LONGEST_CODE = 1000, 10_000, 1000, 1000, 100
 
 _state = choice("open", "closed", "cancelled")
 _profile_id = text(0, LONGEST_ID)
@@ -92,6 +92,10 @@ _CONTENT = (
 )
 _content = many(choice(*_CONTENT), len(_CONTENT))
 
+_returned_item = shape({}, {"position": whole(0), "quantity": whole(1), "sku": text(1, 1000)})
+_one_profile = shape(
+    {"integrationId": text(1, LONGEST_ID)}, {"attributes": attributes("CustomerProfile")}
+)
 _new_profile = shape({}, {"attributes": attributes("CustomerProfile")})
 
 BODIES: dict[str, Check] = {
@@ -141,6 +145,26 @@ BODIES: dict[str, Check] = {
             "responseContent": _content,
         },
     ),
+    "trackEventV3": shape(
+        {
+            "type": event_type,
+            "profileId": text(1, LONGEST_ID),
+            "integrationId": text(1, LONGEST_ID),
+        },
+        {
+            "attributes": attributes("Event"),
+            "connectedSessionId": text(1, LONGEST_ID),
+            "storeIntegrationId": text(1, 1000),
+            "evaluableCampaignIds": _campaign_ids,
+            "loyaltyCards": many(text(1, 108), 1),
+            "responseContent": _content,
+        },
+    ),
+    "returnCartItems": shape(
+        {"return": shape({"returnedCartItems": many(_returned_item, MOST_ITEMS)}, {})},
+        {"responseContent": _content},
+    ),
+    "updateCustomerProfilesV2": shape({"customerProfiles": many(_one_profile, MOST_PROFILES)}, {}),
     "createCouponReservation": shape({"integrationIDs": many(text(1, LONGEST_ID), 1000)}, {}),
     "deleteCouponReservation": shape({"integrationIDs": many(text(1, LONGEST_ID), 1000)}, {}),
     "createReferral": shape(

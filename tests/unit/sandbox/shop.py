@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from django_talon.sandbox.engine import campaigns, sessions
+from django_talon.sandbox.engine import campaigns, render, sessions
 from django_talon.sandbox.engine.state import Application, World
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -61,3 +61,8 @@ def told(outcome: sessions.Outcome) -> list[tuple[Any, ...]]:
         (effect.effect_type, *(effect.props[key] for key in keys if key in effect.props))
         for effect in outcome.evaluation.effects
     ]
+
+
+def reasons(outcome: sessions.Outcome) -> list[dict[str, Any]]:
+    """Return why rules stayed silent, as answers say it."""
+    return [render.failure(failure) for failure in outcome.evaluation.failures]

@@ -189,9 +189,11 @@ def test_profiles_are_made_on_first_mention(shop):
 
 
 def test_builtin_events(shop):
-    shop.put()
+    shop.put(profile_id="ada")
     shop.put(state="closed")
-    assert [(e.type, e.attributes["isNew"]) for e in shop.app.events] == [
+    assert [(e.type, e.attributes.get("isNew")) for e in shop.app.events] == [
+        ("talon_profile_created", None),
+        ("talon_session_created", None),
         ("talon_session_updated", True),
         ("talon_session_closed", False),
     ]

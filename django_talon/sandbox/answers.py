@@ -1,0 +1,213 @@
+"""Payloads of answers, in the shapes of the dialect the world speaks."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from .engine import render, render_2020, sessions
+from .engine.errors import invalid, problem
+from .engine.state import (
+    Application,
+    Campaign,
+    Coupon,
+    Effect,
+    Event,
+    Profile,
+    Referral,
+    Session,
+    World,
+)
+from .wire import Json
+
+Reply = tuple[int, Any]
+_HAIR = Decimal("1e-25")
+
+
+@dataclass
+class Call:
+    """A checked request to one operation in one application of a world."""
+
+    world: World
+    application: Application
+    ids: dict[str, str]
+    query: dict[str, str]
+    body: Json
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Return a boolean query parameter, or raise the 400."""
+        value = self.query.get(name)
+        if value is None:
+            return default
+        if value.lower() not in {"true", "false", "1", "0"}:
+            raise invalid(problem("Invalid type", f"{name} must be a boolean", parameter=name))
+        return value.lower() in {"true", "1"}
+
+
+class Shapes:
+    """Entities as the API shows them to this call."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._is_2020 = call.world.decisions.is_2020
+
+    def _in(self, old: Callable[[Json], Json], shown: Json) -> Json:
+        return old(shown) if self._is_2020 else shown
+
+    def effects(self, found: list[Effect]) -> list[Json]:
+        """Return the effects of an answer."""
+        decisions = self._call.world.decisions
+        if self._is_2020:
+            found = render_2020.effects(found)
+        if decisions.extreme_decimals:
+            found = [_extreme(effect) for effect in found]
+        if decisions.shuffle_effects:
+            found = random.Random(len(found)).sample(found, len(found))  # noqa: S311
+        shown = [render.effect_v2(effect) for effect in found]
+        return [render_2020.effect(effect) for effect in shown] if self._is_2020 else shown
+
+    def state_v2(self, outcome: sessions.Outcome, content: list[str]) -> Json:
+        """Return effects, created codes, and the sections that were asked for."""
+        evaluation = outcome.evaluation
+        answer: Json = {"effects": self.effects(evaluation.effects)}
+        answer["createdCoupons"] = [self.coupon(made) for made in evaluation.created_coupons]
+        answer["createdReferrals"] = [self.referral(made) for made in evaluation.created_referrals]
+        for name in content:
+            section = _SECTIONS[name](self, outcome) if name in _SECTIONS else None
+            if section is not None:
+                answer[name] = section
+        return answer
+
+    def state_v1(self, outcome: sessions.Outcome) -> Json:
+        """Return an ``IntegrationState``."""
+        session, call = outcome.session, self._call
+        profile = call.world.profiles.get(session.profile_id)
+        nobody = render.anonymous_profile(call.world.clock())
+        answer: Json = {
+            "session": self._in(render_2020.session_v1, render.session_v1(session)),
+            "profile": self.profile(profile) if profile else self._in(render_2020.profile, nobody),
+            "event": self.event(outcome.event),
+            "loyalty": self.loyalty(),
+        }
+        coupon = call.application.coupons.get(next(iter(session.coupon_codes), ""))
+        if coupon is not None:
+            answer["coupon"] = self.coupon(coupon)
+        return answer
+
+    def session(self, entity: Session) -> Json:
+        """Return a customer session."""
+        return self._in(render_2020.session, render.session_v2(entity))
+
+    def session_section(self, outcome: sessions.Outcome) -> Json | None:
+        """Return the session of an outcome, if it has one."""
+        return self.session(outcome.session) if outcome.session.integration_id else None
+
+    def profile(self, entity: Profile) -> Json:
+        """Return a customer profile."""
+        return self._in(render_2020.profile, render.profile(entity, self._call.world.audiences))
+
+    def profile_section(self, outcome: sessions.Outcome) -> Json | None:
+        """Return the profile of an outcome, if it has one."""
+        profile = self._call.world.profiles.get(outcome.session.profile_id)
+        return self.profile(profile) if profile is not None else None
+
+    def event(self, entity: Event) -> Json:
+        """Return an event, its effects as V1 tuples."""
+        if self._is_2020:
+            effects = render_2020.effects(entity.effects)
+            return render_2020.event(render.event(entity, effects))
+        return render.event(entity)
+
+    def advanced_event(self, entity: Event) -> Json:
+        """Return an event of V3."""
+        return render.advanced_event(entity)
+
+    def coupon(self, entity: Coupon) -> Json:
+        """Return a coupon."""
+        return self._in(render_2020.coupon, render.coupon(entity))
+
+    def coupons(self, outcome: sessions.Outcome) -> list[Json]:
+        """Return the coupons a session names, as its profile sees them."""
+        session, known = outcome.session, self._call.application.coupons
+        found = (known.get(code) for code in dict.fromkeys(session.coupon_codes))
+        shown = (render.session_coupon(c, session.profile_id) for c in found if c is not None)
+        return [self._in(render_2020.coupon, coupon) for coupon in shown]
+
+    def inventory_coupon(self, entity: Coupon, profile_id: str) -> Json:
+        """Return a coupon of a wallet."""
+        call = self._call
+        shown = render.inventory_coupon(call.application, entity, profile_id, call.world.clock())
+        return self._in(render_2020.coupon, shown)
+
+    def referral(self, entity: Referral) -> Json:
+        """Return a referral."""
+        return self._in(render_2020.referral, render.referral(entity))
+
+    def inventory_referral(self, entity: Referral) -> Json:
+        """Return a referral with the friends it brought."""
+        return self._in(render_2020.referral, render.inventory_referral(entity))
+
+    def referral_section(self, outcome: sessions.Outcome) -> Json | None:
+        """Return the referral a session names."""
+        referral = self._call.application.referrals.get(outcome.session.referral_code)
+        return self.inventory_referral(referral) if referral is not None else None
+
+    def campaigns(self, outcome: sessions.Outcome) -> list[Json]:
+        """Return the campaigns of which a rule passed."""
+        known = self._call.application.campaigns
+        return [self._campaign(known[number]) for number in outcome.evaluation.triggered]
+
+    def _campaign(self, entity: Campaign) -> Json:
+        shown = render.campaign(entity, self._call.application, self._call.world.clock())
+        return self._in(render_2020.campaign, shown)
+
+    def returns(self, session: Session) -> list[Json]:
+        """Return what was given back of a session, oldest first."""
+        profile = self._call.world.profiles.get(session.profile_id)
+        return [render.returned(entry, session, profile) for entry in session.returns]
+
+    def giveaways(self, profile: Profile) -> list[Json]:
+        """Return the giveaways a profile was awarded."""
+        return [render.giveaway(given, profile) for given in profile.giveaways]
+
+    def loyalty(self) -> Json:
+        """Return the loyalty section: there are no programs."""
+        return render.EMPTY_LOYALTY
+
+    def awarded(self, outcome: sessions.Outcome) -> list[Json]:
+        """Return the giveaways of an outcome."""
+        profiles, awarded = self._call.world.profiles, outcome.evaluation.giveaways
+        shown = []
+        for given in awarded:
+            profile = profiles.get(given.profile_id)
+            shown += [render.giveaway(given, profile)] if profile is not None else []
+        return shown
+
+
+def _extreme(effect: Effect) -> Effect:
+    """Return a discount with far more decimals than any currency has."""
+    if not effect.effect_type.startswith("setDiscount"):
+        return effect
+    value = effect.props["value"]
+    shaved = value - _HAIR if value > _HAIR else value
+    return effect._replace(props={**effect.props, "value": shaved})
+
+
+_SECTIONS: dict[str, Callable[[Shapes, sessions.Outcome], Any]] = {
+    "customerSession": Shapes.session_section,
+    "customerProfile": Shapes.profile_section,
+    "coupons": Shapes.coupons,
+    "referral": Shapes.referral_section,
+    "triggeredCampaigns": Shapes.campaigns,
+    "event": lambda shapes, outcome: shapes.event(outcome.event),
+    "ruleFailureReasons": lambda _, outcome: [
+        render.failure(f) for f in outcome.evaluation.failures
+    ],
+    "loyalty": lambda shapes, outcome: shapes.loyalty(),
+    "awardedGiveaways": Shapes.awarded,
+    "previousReturns": lambda shapes, outcome: shapes.returns(outcome.session),
+    "achievements": lambda shapes, outcome: [],
+}
