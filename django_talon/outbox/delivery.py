@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, models
 from django.db.models import F
 
 from django_talon.client import TalonError
@@ -172,8 +172,19 @@ def _make(trip: Trip) -> bool:
             raise
         return _failed(trip, error)
     else:
+        _heal(trip)
         return True
     return False
+
+
+def _heal(trip: Trip) -> None:
+    """Take back the dead letter of a cart or customer that has now been delivered."""
+    if trip.row.kind == Kind.MARK:
+        _waiting_letters(trip.aggregate).delete()
+
+
+def _waiting_letters(aggregate: str) -> models.QuerySet[DeadLetter]:
+    return DeadLetter.objects.filter(kind=Kind.MARK, aggregate=aggregate, replayed_at=None)
 
 
 def _forward(trip: Trip) -> None:
@@ -226,9 +237,7 @@ def _bury(trip: Trip, error: Exception) -> None:
         pointers=[[detail.pointer, detail.title] for detail in getattr(error, "errors", [])],
     )
     if row.kind == Kind.MARK:
-        DeadLetter.objects.filter(
-            kind=Kind.MARK, aggregate=row.aggregate, replayed_at=None
-        ).delete()
+        _waiting_letters(row.aggregate).delete()
     letter.save()
     answers.forget(trip.ids)
     if row.kind == Kind.ERASE:

@@ -175,6 +175,7 @@ def test_a_refused_row_becomes_a_dead_letter_and_others_go_on(talon, settings, c
     bad.items.get().save()
     deliver_all()
     assert len(session_calls(talon)) == 2
+    assert not DeadLetter.objects.exists()
 
 
 def test_a_row_that_cannot_be_rendered_becomes_a_dead_letter(talon, monkeypatch):
