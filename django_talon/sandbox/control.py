@@ -113,8 +113,10 @@ def _journal(sandbox: Sandbox, query: Query) -> Answer:
         journals.append(sandbox.rooms.lobby)
     found = [e for one in journals for e in one.entries(since) if e.concerns(operation, subject)]
     shown = [entry.shown() for entry in sorted(found, key=lambda e: (e.started, e.index))]
-    dropped = {"X-Sandbox-Dropped": str(sum(one.dropped for one in journals))}
-    return wire.json_answer(200, shown, dropped)
+    headers = {"X-Sandbox-Dropped": str(sum(one.dropped for one in journals))}
+    if query.get("world"):
+        headers["X-Sandbox-Generation"] = str(_room(sandbox, query["world"]).generation)
+    return wire.json_answer(200, shown, headers)
 
 
 def _wait(journal: Journal, query: Query, since: int) -> None:
