@@ -96,7 +96,7 @@ class Conf:
     HOLD = _Key(30.0)
     #: A ``decimal`` rounding mode.
     ROUNDING = _Key("ROUND_HALF_UP")
-    #: Days to keep delivered log rows and dead letters.
+    #: Days to keep the delivery log and replayed dead letters.
     RETENTION_DAYS = _Key(30)
     #: Path of a file (JSON lines) that repeats erasures after a database restore.
     ERASURE_LOG = _Key("")

@@ -35,6 +35,14 @@ def sweep() -> int:
     return drain(TURN)
 
 
+@shared_task(name="django_talon.tasks.purge", ignore_result=True)
+def purge() -> dict[str, int]:
+    """Delete records older than ``RETENTION_DAYS``; returns how many of each."""
+    from django_talon.outbox.purge import purge as delete_old
+
+    return delete_old()
+
+
 #: ``app.conf.beat_schedule = {**BEAT_SCHEDULE, ...}``
 BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "talon-sweep": {
@@ -42,4 +50,5 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "schedule": 5.0,
         "options": {"expires": 10.0},
     },
+    "talon-purge": {"task": "django_talon.tasks.purge", "schedule": 86400.0},
 }

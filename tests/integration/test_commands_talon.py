@@ -19,7 +19,15 @@ from django.db import connection
 from django.db.utils import OperationalError
 from django.utils import timezone
 
-from django_talon.models import DeadLetter, Endpoint, Erasure, Heartbeat, OutboxRow
+from django_talon.models import (
+    DeadLetter,
+    DeliveryLog,
+    Endpoint,
+    Erasure,
+    Heartbeat,
+    Lane,
+    OutboxRow,
+)
 from django_talon.outbox import clock, delivery
 from django_talon.shop import Adapter, register
 from django_talon.shop.registry import unregister
@@ -363,3 +371,25 @@ def test_talon_sandbox_ends_with_the_sandboxs_code():
     with pytest.raises(SystemExit) as ended:
         call_command("talon_sandbox", "--seed", "nowhere.json")
     assert ended.value.code == 4
+
+
+# talon_purge
+
+
+def test_purge_deletes_old_records_and_nothing_that_waits(capsys):
+    old = timezone.now() - timedelta(days=40)
+    for outcome, moment in (("delivered", old), ("delivered", timezone.now())):
+        DeliveryLog.objects.create(
+            application="default", operation="x", aggregate="y", outcome=outcome, created_at=moment
+        )
+    waiting = letter(created_at=old)
+    letter(created_at=old, replayed_at=old)
+    Lane.objects.create(key="idle", served_at=old)
+    Lane.objects.create(key="leased", served_at=old, token=uuid4())
+    cart_with(("mug", "1.00", 1))
+    rows = OutboxRow.objects.count()
+    assert run(capsys, "talon_purge") == "1 deliveries, 1 dead letters, 1 lanes\n"
+    assert DeadLetter.objects.get() == waiting
+    assert [lane.key for lane in Lane.objects.all()] == ["leased"]
+    assert OutboxRow.objects.count() == rows
+    assert run(capsys, "talon_purge", "--days", "0").startswith("1 deliveries, 0 dead letters")

@@ -167,7 +167,8 @@ wake.publish = lambda: os.write(1, f"{os.getpid()}\\n".encode())
 
 def run(code: str) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", CHILD + code],
+        # Python 3.12 warns of every fork while there is a thread; that is what is tried here.
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", CHILD + code],
         cwd=ROOT,
         env={"PATH": ""},
         capture_output=True,
