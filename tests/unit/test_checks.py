@@ -375,7 +375,7 @@ def test_W004_no_admin_of_the_customers(only: Any):
         assert check_admin() == []
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases=["default", "other"])
 def test_the_checks_are_bound():
     call_command("check", tags=["talon"])
     keyless = override_settings(TALON_ONE={**ONE, "API_KEY": ""})
