@@ -99,7 +99,8 @@ def update_profile_v2(call: Call) -> Reply:
     shapes, is_2020 = Shapes(call), call.world.decisions.is_2020
     run_rules = not is_2020 and call.flag("runRuleEngine")
     outcome = _update_profile(call, run_rules=run_rules)
-    content = call.body.get("responseContent", []) if run_rules else []
+    asked = call.body.get("responseContent", []) if run_rules else []
+    content = [name for name in asked if name != "achievements"]
     answer = shapes.state_v2(outcome, ["customerProfile", *content])
     return 200, {"customerProfile": answer["customerProfile"]} if is_2020 else answer
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import budgets, expressions
 from .blocks import CONDITIONS
+from .errors import ConditionNotMetError, LazyError
 from .scope import Evaluation, Names
 from .state import Coupon, Effect, Failure, Giveaway, Json, Referral, Rule
 from .values import getter
@@ -15,19 +16,7 @@ from .values import getter
 ONE = Decimal(1)
 
 
-class _LazyError(Exception):
-    """An error whose words are put together only when somebody reads them."""
-
-    def __str__(self) -> str:
-        template, *values = self.args
-        return str(template).format(*values)
-
-
-class ConditionNotMetError(_LazyError):
-    """A condition of a rule does not hold."""
-
-
-class EffectFailedError(_LazyError):
+class EffectFailedError(LazyError):
     """An effect cannot be applied; rules are atomic, so none of its rule's effects is."""
 
 
@@ -92,7 +81,7 @@ class Attempt:
             evaluation.granted.rewind(granted)
             evaluation.spending.rewind(spending)
             evaluation.effects += self.failure_effects
-            self._note(error)
+            self._note(error.with_traceback(None))
         else:
             self.passed = True
             self._publish()

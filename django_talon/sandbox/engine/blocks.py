@@ -342,6 +342,14 @@ _CHECKS: dict[str, Callable[[Json, str, Known], None]] = {
 }
 
 
+def flat(blocks: tuple[Json, ...] | list[Json]) -> list[Json]:
+    """Return all blocks, those in groups too."""
+    found: list[Json] = []
+    for block in blocks:
+        found += [block, *flat(block.get("blocks", []))]
+    return found
+
+
 def mentions(blocks: tuple[Json, ...] | list[Json], kind: str) -> bool:
     """Say whether a block of this type occurs, in groups too."""
-    return any(block["type"] == kind or mentions(block.get("blocks", []), kind) for block in blocks)
+    return any(block["type"] == kind for block in flat(blocks))

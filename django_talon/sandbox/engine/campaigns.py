@@ -8,7 +8,18 @@ from decimal import Decimal
 from typing import Any
 
 from . import budgets, decisions
-from .blocks import Known, SeedError, check_blocks, check_template, fields, many, mentions, one_of
+from .blocks import (
+    Known,
+    SeedError,
+    check_blocks,
+    check_template,
+    fields,
+    flat,
+    many,
+    mentions,
+    one_of,
+)
+from .compiling import every, gate
 from .decisions import Decisions
 from .evaluation_groups import parse_groups
 from .fresh import add_application, new_world
@@ -294,9 +305,15 @@ def _rule(path: str, entry: Any, known: Known) -> Rule:
     fields(entry, path, {"title", "blocks"}, {"id", "parentId", "description"})
     check_blocks(entry["blocks"], f"{path}.blocks", known)
     blocks = tuple(entry["blocks"])
-    checks = ("checkEvent", "checkCoupon", "checkReferral")
+    title = _text(entry["title"], f"{path}.title", 0)
+    joins = any(b["type"] == "checkAudience" and "just" in b["operator"] for b in flat(blocks))
     return Rule(
-        _text(entry["title"], f"{path}.title", 0), blocks, *(mentions(blocks, c) for c in checks)
+        title,
+        blocks,
+        checks_event=joins or mentions(blocks, "checkEvent"),
+        checks_coupon=mentions(blocks, "checkCoupon"),
+        checks_referral=mentions(blocks, "checkReferral"),
+        gate=gate(blocks),
     )
 
 
@@ -318,7 +335,9 @@ def _selector(path: str, entry: Any, known: Known) -> tuple[str, Selector]:
             reduced = _reduction(step, where, mapped)
         else:
             raise SeedError(where, "only filter steps, then one map and one reduce, are emulated")
-    return _text(entry["name"], f"{path}.name"), Selector(tuple(predicates), mapped, reduced)
+    return _text(entry["name"], f"{path}.name"), Selector(
+        tuple(predicates), mapped, reduced, every(predicates)
+    )
 
 
 def _check_predicate(block: Any, path: str, known: Known) -> None:

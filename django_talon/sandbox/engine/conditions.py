@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from . import expressions, operators
-from .attempt import Attempt, ConditionNotMetError, runs
+from .attempt import Attempt, runs
+from .errors import ConditionNotMetError
 from .scope import Scope
 from .state import Json, Selector
 from .totals import Unit
@@ -56,22 +57,8 @@ def selected(scope: Scope, selector: Selector) -> list[Unit]:
     """Return the pieces of the cart that a selector chooses."""
     if not selector.predicates:
         return scope.units
-    lines = [_chosen(selector, item) for item in scope.session.cart_items]
+    lines = [selector.chooses(item) for item in scope.session.cart_items]
     return [unit for unit in scope.units if lines[unit.position]]
-
-
-def _chosen(selector: Selector, item: Json) -> bool:
-    return all(_holds(predicate, item) for predicate in selector.predicates)
-
-
-def _holds(block: Json, item: Json) -> bool:
-    if block["type"] == "checkAttribute":
-        value = item_getter(block["attribute"])(item)
-        return operators.OPERATORS[block["operator"]](value, block)
-    passed = [_holds(inner, item) for inner in block["blocks"]]
-    if block["operator"] == "all":
-        return all(passed)
-    return any(passed) == bool(block["operator"] == "atLeastOne")
 
 
 def selected_value(attempt: Attempt, name: str) -> Any:

@@ -101,16 +101,41 @@ def _items(attempt: Attempt, block: Json) -> None:
     units = _chosen(attempt, block["target"])
     if block["target"].get("prorated"):
         _prorated(attempt, block, units)
-        return
-    everything, cascading = _everything(attempt), _is_cascading(attempt)
-    wanted, position = ZERO, -1
+    elif block.get("partial") or _is_cascading(attempt):
+        _one_by_one(attempt, block, units)
+    else:
+        _at_once(attempt, block, units)
+
+
+def _one_by_one(attempt: Attempt, block: Json, units: list[Unit]) -> None:
+    everything = _everything(attempt)
     for unit in units:
-        if cascading or unit.position != position:
-            wanted = expressions.number(block["value"], _of_unit(attempt, unit))
-            position = unit.position
+        wanted = expressions.number(block["value"], _of_unit(attempt, unit))
         value = _take_unit(attempt, block, wanted, unit, everything)
         if value > 0:
             _add_unit(attempt, block, unit, value, wanted)
+
+
+def _at_once(attempt: Attempt, block: Json, units: list[Unit]) -> None:
+    """Discount every piece; what is common to all is booked once."""
+    granted, (key, base) = attempt.evaluation.granted, _everything(attempt)
+    left, position, wanted = base - granted.of(key), -1, ZERO
+    total, count = ZERO, 0
+    for unit in units:
+        if unit.position != position:
+            wanted = expressions.number(block["value"], _of_unit(attempt, unit))
+            position = unit.position
+        place = (unit.position, unit.sub_position)
+        value = min(wanted, unit.price - granted.of(place), left - total)
+        if value > 0:
+            granted.add(place, value)
+            total, count = total + value, count + 1
+            _add_unit(attempt, block, unit, value, wanted)
+    if count:
+        granted.add(key, total)
+        granted.add("cart", total)
+        attempt.spend("setDiscount", total)
+        attempt.spend("setDiscountEffect", Decimal(count))
 
 
 def _is_cascading(attempt: Attempt) -> bool:

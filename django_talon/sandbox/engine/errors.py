@@ -14,6 +14,18 @@ class SeedError(ValueError):
         self.why = why
 
 
+class LazyError(Exception):
+    """An error whose words are put together only when somebody reads them."""
+
+    def __str__(self) -> str:
+        template, *values = self.args
+        return str(template).format(*values)
+
+
+class ConditionNotMetError(LazyError):
+    """A condition of a rule does not hold."""
+
+
 INVALID = "The submitted data was invalid"
 
 

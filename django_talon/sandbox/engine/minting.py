@@ -7,6 +7,7 @@ from typing import Any
 
 from . import codes, coupons, expressions, times
 from .attempt import Attempt, EffectFailedError, runs
+from .blocks import flat
 from .grants import recipient
 from .state import CodeSettings, Coupon, Json, Referral
 
@@ -18,17 +19,10 @@ def _minted(attempt: Attempt, block: Json, kind: str) -> str | None:
 
 def _mint_key(attempt: Attempt, block: Json, kind: str) -> tuple[Any, ...]:
     names = attempt.names
-    blocks = [id(entry) for entry in _flat(attempt.rule.blocks)]
+    blocks = [id(entry) for entry in flat(attempt.rule.blocks)]
     place = blocks.index(id(block))
     coupon = names.coupon.value if names.coupon else ""
     return (kind, names.campaign.id, attempt.index, place, coupon)
-
-
-def _flat(blocks: tuple[Json, ...] | list[Json]) -> list[Json]:
-    found: list[Json] = []
-    for block in blocks:
-        found += [block, *_flat(block.get("blocks", []))]
-    return found
 
 
 @runs("createCoupon")

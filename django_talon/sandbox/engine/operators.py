@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from operator import ge, gt, le, lt
 from typing import Any
 
 from . import times
@@ -111,10 +112,10 @@ _POSITIVE: dict[str, Test] = {
 OPERATORS: dict[str, Test] = {
     **_POSITIVE,
     **{f"not({name})": _not(test) for name, test in _POSITIVE.items()},
-    "lessThan": _compare(lambda a, b: a < b),
-    "lessThanOrEqual": _compare(lambda a, b: a <= b),
-    "greaterThan": _compare(lambda a, b: a > b),
-    "greaterThanOrEqual": _compare(lambda a, b: a >= b),
+    "lessThan": _compare(lt),
+    "lessThanOrEqual": _compare(le),
+    "greaterThan": _compare(gt),
+    "greaterThanOrEqual": _compare(ge),
     "between": _between,
     "startsWith": _text(str.startswith),
     "endsWith": _text(str.endswith),
@@ -130,6 +131,29 @@ OPERATORS: dict[str, Test] = {
     "isFalse": lambda value, block: value is False,
 }
 
+
+def compiled(block: Json) -> Callable[[Any], bool]:
+    """Return the comparison of a block whose operands are no templates."""
+    test, operator = OPERATORS[block["operator"]], _ORDER.get(block["operator"])
+    right = _number(block.get("value"))
+    if operator is None or right is None:
+        return lambda value: test(value, block)
+
+    def compare(value: Any) -> bool:
+        if type(value) is Decimal:
+            return operator(value, right)
+        left = _number(value)
+        return left is not None and operator(left, right)
+
+    return compare
+
+
+_ORDER: dict[str, Callable[[Decimal, Decimal], bool]] = {
+    "lessThan": lt,
+    "lessThanOrEqual": le,
+    "greaterThan": gt,
+    "greaterThanOrEqual": ge,
+}
 _LISTS = ("containsOneOf", "containsNoneOf", "containsAllOf")
 _COUNTED = ("containsAtLeast", "containsExactly")
 REQUIRED_LISTS = (*_LISTS, *_COUNTED)

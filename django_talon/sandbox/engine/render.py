@@ -150,7 +150,7 @@ def failure(entity: Failure) -> Json:
         "campaignID": entity.campaign.id,
         "campaignName": entity.campaign.name,
         "rulesetID": entity.campaign.id,
-        "ruleIndex": entity.index,
+        "ruleIndex": entity.place,
         "ruleName": entity.title,
         "details": str(entity.error),
     }

@@ -8,11 +8,12 @@ from decimal import Decimal
 from . import conditions, discounts, grants, minting
 from .attempt import Attempt, OverBudgetError
 from .scope import Evaluation, Names, Scope
-from .state import Campaign, Coupon, Effect, Group, Json, Referral
+from .state import Campaign, Coupon, Effect, Failure, Group, Json, Referral
 
 __all__ = ["Evaluation", "Scope", "evaluate"]
 
 _BLOCK_MODULES = (conditions, discounts, grants, minting)
+_NO_COUPON: list[Coupon | None] = [None]
 _REFERRAL_EFFECTS = {"acceptReferral", "rejectReferral"}
 
 
@@ -110,22 +111,36 @@ class _Run:
         return referral if referral is not None and referral.campaign_id == campaign.id else None
 
     def _campaign(self, campaign: Campaign) -> bool:
-        rules = [
-            (index, rule)
-            for index, rule in enumerate(campaign.rules)
-            if self.session_event or rule.checks_event
-        ]
-        referral, triggered = self._referral_of(campaign), False
-        passes: list[Coupon | None] = [*self.coupons.get(campaign.id, ())] or [None]
-        for coupon in passes:
+        referral = self._referral_of(campaign)
+        coupons: list[Coupon | None] = [*self.coupons.get(campaign.id, ())]
+        triggered = False
+        for coupon in coupons or _NO_COUPON:
             names = Names(self.scope, campaign, coupon, referral)
-            attempts = [Attempt(names, i, rule, self.evaluation).run() for i, rule in rules]
+            attempts = self._rules(names)
             if coupon is not None or referral is not None:
                 self._reject_unaccepted(names, attempts)
             triggered = triggered or any(attempt.passed for attempt in attempts)
         if triggered:
             self.evaluation.triggered.append(campaign.id)
         return triggered
+
+    def _rules(self, names: Names) -> list[Attempt]:
+        attempts, with_code = [], names.coupon is not None or names.referral is not None
+        for index, rule in enumerate(names.campaign.rules):
+            if not self.session_event and not rule.checks_event:
+                continue
+            if rule.gate is not None and not with_code:
+                error = rule.gate(names)
+                if error is not None:
+                    self._note(names.campaign, index, rule.title, error)
+                    continue
+            attempts.append(Attempt(names, index, rule, self.evaluation).run())
+        return attempts
+
+    def _note(self, campaign: Campaign, index: int, title: str, error: Exception) -> None:
+        group = self.evaluation.groups.get(campaign.id)
+        failure = Failure(campaign, index, title, None, None, error, 0, None, group)
+        self.evaluation.failures.append(failure)
 
     def _reject_unaccepted(self, names: Names, attempts: list[Attempt]) -> None:
         campaign, coupon, referral = names.campaign, names.coupon, names.referral

@@ -71,12 +71,11 @@ class Effect(NamedTuple):
     group: Group | None = None
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a rule stayed silent; ``error`` says it in words when asked."""
 
     campaign: Campaign
-    index: int
+    place: int
     title: str
     coupon: Coupon | None
     referral: Referral | None
@@ -212,13 +211,17 @@ class Limit:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule of a campaign; its blocks were checked when the campaign was loaded."""
+    """A rule of a campaign; its blocks were checked when the campaign was loaded.
+
+    ``gate`` says at once whether the first block fails, where that needs no more than a look.
+    """
 
     title: str
     blocks: tuple[Json, ...]
     checks_event: bool = False
     checks_coupon: bool = False
     checks_referral: bool = False
+    gate: Callable[[Any], Exception | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -228,6 +231,7 @@ class Selector:
     predicates: tuple[Json, ...] = ()
     mapped: str = ""
     reduced: str = ""
+    chooses: Callable[[Json], bool] = field(default=lambda item: True, compare=False)
 
 
 @dataclass(frozen=True)
