@@ -121,6 +121,15 @@ class Shapes:
             return render_2020.event(render.event(entity, effects))
         return render.event(entity)
 
+    def event_section(self, entity: Event) -> Json:
+        """Return the event of a V2 answer, whose effects stand beside it.
+
+        The published file calls an event's effects arrays, the Python SDK objects: it takes none.
+        """
+        shown = self.event(entity)
+        is_silent = not self._is_2020 and self._call.world.decisions.event_effects == "none"
+        return {**shown, "effects": []} if is_silent else shown
+
     def advanced_event(self, entity: Event) -> Json:
         """Return an event of V3."""
         return render.advanced_event(entity)
@@ -202,7 +211,7 @@ _SECTIONS: dict[str, Callable[[Shapes, sessions.Outcome], Any]] = {
     "coupons": Shapes.coupons,
     "referral": Shapes.referral_section,
     "triggeredCampaigns": Shapes.campaigns,
-    "event": lambda shapes, outcome: shapes.event(outcome.event),
+    "event": lambda shapes, outcome: shapes.event_section(outcome.event),
     "ruleFailureReasons": lambda _, outcome: [
         render.failure(f) for f in outcome.evaluation.failures
     ],

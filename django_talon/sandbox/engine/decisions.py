@@ -16,6 +16,7 @@ _WORDS: dict[str, tuple[Any, ...]] = {
     "repeated_close": ("replay", "refuse"),
     "cancel_open": ("rollback", "nothing"),
     "return_without_quantity": ("line", "unit"),
+    "event_effects": ("none", "tuples"),
     "illegal_transition": (400, 409),
     "unknown_session": (404, 400),
     "unknown_campaign": (400, 404),
@@ -42,6 +43,7 @@ class Decisions:
     cancel_open: str = "rollback"
     bare_rollbacks: bool = False
     return_without_quantity: str = "line"
+    event_effects: str = "none"
     illegal_transition: int = 400
     unknown_campaign: int = 400
     second_erasure: int = 204
