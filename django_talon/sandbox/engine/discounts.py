@@ -192,7 +192,7 @@ def _prorated(attempt: Attempt, block: Json, units: list[Unit]) -> None:
         raise EffectFailedError("there is nothing to discount")
     given, everything = ZERO, _everything(attempt)
     for unit in units:
-        share = wanted - given if unit is units[-1] else wanted * unit.price / total
+        share = wanted - given if unit is units[-1] else _share(wanted, unit, total)
         value = _take_unit(attempt, {**block, "partial": False}, share, unit, everything)
         given += share
         if value > 0:
@@ -200,6 +200,10 @@ def _prorated(attempt: Attempt, block: Json, units: list[Unit]) -> None:
             if desired > wanted:
                 more["desiredTotalDiscount"] = desired
             _add_unit(attempt, {**block, "partial": False}, unit, value, share, **more)
+
+
+def _share(wanted: Decimal, unit: Unit, total: Decimal) -> Decimal:
+    return expressions.shortened(wanted * unit.price / total)
 
 
 def _cost(attempt: Attempt, block: Json) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ Formula = Callable[[Resolve], Decimal]
 _TEMPLATE = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d+)?)|(\$[A-Za-z_][\w.]*)|([-+*/()]))")
 _DEEPEST = 50
+_DIGITS = Context(prec=28)
 
 
 class ExpressionError(ValueError):
@@ -78,10 +79,15 @@ def _inserted(expression: str, resolve: Resolve) -> Any:
     return evaluate(expression, resolve)
 
 
+def shortened(value: Decimal) -> Decimal:
+    """Return a value to 28 significant digits, so that sums of such values stay exact."""
+    return _DIGITS.plus(value)
+
+
 def evaluate(expression: str, resolve: Resolve) -> Decimal:
     """Return the value of an expression; raise ExpressionError where it has none."""
     try:
-        return compiled(expression)(resolve)
+        return shortened(compiled(expression)(resolve))
     except ArithmeticError as error:
         raise ExpressionError(f"{expression.strip()} has no value") from error
 

@@ -31,7 +31,10 @@ class Shop:
 
     def __init__(self, *described: dict[str, Any]) -> None:
         self.now = NOW
-        content = {"campaigns": list(described), "additionalCosts": ["shipping"]}
+        self.load({"campaigns": list(described), "additionalCosts": ["shipping"]})
+
+    def load(self, content: dict[str, Any]) -> None:
+        """Start again with another seed."""
         self.seed = campaigns.parse(content)
         self.world: World = campaigns.new_world(self.seed, lambda: self.now)
         self.app: Application = campaigns.add_application(self.world, self.seed, "default")
@@ -51,7 +54,7 @@ class Shop:
 
 def item(price: str = "10", quantity: int = 1, **more: Any) -> dict[str, Any]:
     """Return a cart item."""
-    return {"sku": "mug", "name": "Mug", "quantity": quantity, "price": Decimal(price), **more}
+    return {"sku": "mug", "name": "Mug", "quantity": quantity, "price": Decimal(price)} | more
 
 
 def told(outcome: sessions.Outcome) -> list[tuple[Any, ...]]:
