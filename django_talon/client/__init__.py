@@ -27,6 +27,7 @@ from django_talon.client.integration import (
 )
 from django_talon.client.types.base import (
     encode,
+    prepare,
 )
 from django_talon.client.types.campaigns import (
     Campaign,
@@ -266,3 +267,5 @@ __all__ = [
     "decode_effects",
     "encode",
 ]
+
+prepare()

@@ -109,6 +109,17 @@ def decoder(kind: Any, *, strict: bool = True) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind, strict=strict, float_hook=Decimal)
 
 
+def prepare(kind: type[Model] = Model) -> None:
+    """Build the decoders of all types now, while the import keeps other threads out.
+
+    msgspec builds what it knows of a struct at its first use, and crashes the
+    interpreter if two threads do that at once.
+    """
+    for found in kind.__subclasses__():
+        decoder(found)
+        prepare(found)
+
+
 @lru_cache(maxsize=256)
 def _fields(kind: type[Model]) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(kind)

@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -242,6 +243,31 @@ def test_connections_are_kept_and_shared_by_threads():
     assert len(states) == 200
     assert sorted(s.target.rpartition("/")[2] for s in server.seen) == sorted(ids)
     assert server.connections <= 8
+
+
+FIRST_CALLS = """
+import sys, threading
+from django_talon import client as c
+from django_talon.client.types.base import decode
+
+effect = b'{"campaignId":1,"rulesetId":2,"ruleIndex":0,"ruleName":"","effectType":"e","props":{}}'
+state = b'{"effects":[%s],"createdCoupons":[],"createdReferrals":[],"loyalty":{"programs":{}}}'
+
+def work():
+    barrier.wait()
+    decode(state % effect, c.IntegrationStateV2)
+
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(8)
+threads = [threading.Thread(target=work) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_first_calls_of_many_threads_at_once():
+    for _ in range(3):
+        subprocess.run([sys.executable, "-W", "error", "-c", FIRST_CALLS], check=True, timeout=120)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
