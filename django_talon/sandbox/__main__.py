@@ -20,6 +20,7 @@ from .clock import Clock, parsed
 from .declared import Declared
 from .doors.socket_server import SocketServer
 from .engine.blocks import SeedError
+from .engine.decisions import DIALECTS
 from .engine.errors import RefusedError
 from .faults import FaultError
 from .keys import Signer, signer
@@ -87,6 +88,9 @@ def add_arguments(made: argparse.ArgumentParser) -> None:
         default="demo",
         metavar="demo|FILE",
         help="campaigns, coupons and declared attributes of new worlds (default: %(default)s)",
+    )
+    made.add_argument(
+        "--dialect", choices=DIALECTS, help="which API it speaks (default: what the seed says)"
     )
     _add_switches(made)
     _add_security(made)
@@ -173,7 +177,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(options: Mapping[str, Any], declared: Declared | None = None) -> int:
     """Run the sandbox with parsed options and what is declared beside the seed."""
     try:
-        seed = (declared or Declared()).added_to(seeds.load(options["seed"]))
+        seed = (declared or Declared()).added_to(seeds.load(options["seed"], options["dialect"]))
         rules = seeds.rules(options["faults"]) if options["faults"] else []
     except SeedError as error:
         print(f"talon-sandbox: seed {error}", file=sys.stderr)

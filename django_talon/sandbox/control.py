@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ from .wire import Answer, Request
 PREFIX = "/_sandbox"
 SPECIFICATION = hashlib.sha256(repr(OPERATIONS).encode()).hexdigest()[:16]
 LONGEST_WAIT = 60.0
+_A_MOMENT = 0.1
 Query = dict[str, str]
 Reply = tuple[int, Any]
 
@@ -279,7 +281,9 @@ def gate(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     if mode not in {OPEN, REFUSING, SWALLOWING}:
         raise RefusedError(400, f"mode is {OPEN}, {REFUSING} or {SWALLOWING}")
     seconds = fault_schema.SECONDS.read(seconds)
-    sandbox.gate.turn(mode, seconds)
+    later = threading.Timer(_A_MOMENT, sandbox.gate.turn, [mode, seconds])
+    later.daemon = True
+    later.start()  # once this answer has left
     return 202, {"mode": mode, "seconds": seconds}
 
 

@@ -109,4 +109,5 @@ class Rooms:
 
 def emptied(seed: Seed) -> Seed:
     """Return the seed with what it declares, but without campaigns and codes."""
-    return replace(seed, campaigns=(), coupons=(), referrals=())
+    group = replace(seed.group, elements=())
+    return replace(seed, campaigns=(), coupons=(), referrals=(), giveaways=(), group=group)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +21,8 @@ from .parks import Parks
 from .rooms import Room, Rooms
 from .visits import Visit
 from .wire import Answer, Broken, Json, Request
+
+logger = logging.getLogger("django_talon.sandbox")
 
 
 class Sandbox:
@@ -107,6 +110,9 @@ class Sandbox:
             return self._run(visit, occupied)
         except RefusedError as refused:
             return refusals.answer_to(refused)
+        except Exception:
+            logger.exception("the sandbox failed to answer %s", visit.entry.operation)
+            return refusals.answer_to(RefusedError(500, "The sandbox failed; its log says why"))
         finally:
             violations.ended(visit.entry, occupied)
 

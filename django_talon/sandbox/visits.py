@@ -86,7 +86,8 @@ class Visit:
         dialect = self.room.world.decisions.dialect
         if not self.operation.is_in(dialect):
             message = f"{self.operation.name} does not exist in the dialect {dialect}"
-            return RefusedError(501, message, [problem("Not emulated", self.operation.name)])
+            errors = [problem("Not found", self.request.path)]
+            return RefusedError(404, f"No operation at {self.request.path}", errors, message)
         if not self.operation.emulated:
             message = f"{self.operation.name} is not emulated by this sandbox"
             return RefusedError(501, message, [problem("Not emulated", self.operation.name)])

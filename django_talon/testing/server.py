@@ -31,14 +31,20 @@ class SandboxServer:
     """A sandbox on a free port of this machine; ``stop()`` then ``start()`` keeps port and state.
 
     Worlds are named; ``key(world)`` is the API key that opens one. Money in what the methods
-    return is ``Decimal``. ``loose`` and further options are those of
-    `django_talon.sandbox.service.Sandbox`.
+    return is ``Decimal``. ``dialect`` is both, current or 2020; further options (``loose``,
+    ``clock``, ``rules``, ``signers``) are those of `django_talon.sandbox.service.Sandbox`.
     """
 
     def __init__(
-        self, seed: str = "demo", *, port: int = 0, host: str = "127.0.0.1", **options: Any
+        self,
+        seed: str = "demo",
+        *,
+        port: int = 0,
+        host: str = "127.0.0.1",
+        dialect: str | None = None,
+        **options: Any,
     ) -> None:
-        self.sandbox = Sandbox(load(seed), **options)
+        self.sandbox = Sandbox(load(seed, dialect), **options)
         self._door = SocketServer(self.sandbox, host, port)
 
     @property

@@ -11,6 +11,7 @@ import ssl
 import struct
 import threading
 import time
+from ipaddress import ip_address
 from typing import BinaryIO, cast
 from urllib.parse import urlsplit
 
@@ -24,7 +25,6 @@ from .http import RequestError, encode_answer, pieces, read_body, read_head
 logger = logging.getLogger("django_talon.sandbox")
 
 _LINGER_NOT = struct.pack("ii", 1, 0)
-_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 IDLE = 600.0
 
 
@@ -69,7 +69,7 @@ class SocketServer:
     @property
     def is_local(self) -> bool:
         """Say whether only this machine can reach the server."""
-        return self.host in _LOCAL_NAMES or self.host.startswith("127.")
+        return _is_loopback(self.host)
 
     def start(self) -> None:
         """Listen and answer in threads of our own; raise OSError when the port is taken."""
@@ -267,7 +267,15 @@ def _reset(connection: socket.socket) -> None:
 
 def _is_local_name(host: str) -> bool:
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    return name.strip("[]").lower() in _LOCAL_NAMES or name.startswith("127.")
+    return _is_loopback(name.strip("[]").lower())
+
+
+def _is_loopback(name: str) -> bool:
+    """Say whether a name is this machine's; 127.0.0.1.evil.test is not."""
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 def _unreadable(error: RequestError) -> Answer:
