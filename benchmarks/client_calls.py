@@ -119,11 +119,13 @@ def main(rounds=15):
         calls = {"ours": ours(url), "official SDK": official(url), "urllib3 + orjson": bare(url)}
         for call in calls.values():
             cpu_per_call(call, 50)
-        medians(
-            {name: lambda c=call: cpu_per_call(c, 150) for name, call in calls.items()}, rounds
-        )
-    print(f"ours / official SDK:     {ratio('ours', 'official SDK'):.2f}   (at most 0.40, aim 0.30)")
-    print(f"ours / urllib3 + orjson: {ratio('ours', 'urllib3 + orjson'):.2f}   (at most 1.8, aim 1.3)")
+        medians({name: lambda c=call: cpu_per_call(c, 150) for name, call in calls.items()}, rounds)
+    print(
+        f"ours / official SDK:     {ratio('ours', 'official SDK'):.2f}   (at most 0.40, aim 0.30)"
+    )
+    print(
+        f"ours / urllib3 + orjson: {ratio('ours', 'urllib3 + orjson'):.2f}   (at most 1.8, aim 1.3)"
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from django_talon.client.faults import fault
 from django_talon.client.network import Network
 
 if TYPE_CHECKING:
+    from requests import Response
     from requests.adapters import BaseAdapter
 
 _CHUNK = 64 * 1024
@@ -33,6 +34,7 @@ class Mounted:
     def exchange(self, request: Outgoing, exchange: Exchange, connect: float) -> Answer:
         """Send one request through the adapter; its own reads cannot be bounded."""
         import requests
+        import urllib3
 
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, self._base_url + request.path
@@ -42,12 +44,20 @@ class Mounted:
             prepared.headers["Content-Length"] = str(len(request.body))
         timeout = exchange.patience(connect), exchange.patience()
         exchange.sent = True
-        response = self._adapter.send(prepared, stream=True, timeout=timeout, proxies={})
-        if response.raw is None:
-            return Answer(response.status_code, response.headers, response.content)
-        with response:
-            data = _drained(response.iter_content(_CHUNK), exchange)
-        return Answer(response.status_code, response.headers, data)
+        try:
+            response = self._adapter.send(prepared, stream=True, timeout=timeout, proxies={})
+            return _answer(response, exchange)
+        except urllib3.exceptions.HTTPError as error:
+            # What its own adapter lets slip; as an OSError it is told like all others.
+            raise OSError("the adapter failed") from error
+
+
+def _answer(response: Response, exchange: Exchange) -> Answer:
+    if response.raw is None:
+        return Answer(response.status_code, response.headers, response.content)
+    with response:
+        data = _drained(response.iter_content(_CHUNK), exchange)
+    return Answer(response.status_code, response.headers, data)
 
 
 def _drained(chunks: Any, exchange: Exchange) -> bytes | None:

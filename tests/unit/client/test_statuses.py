@@ -49,7 +49,7 @@ def failing(*answers):
         (204, c.TalonUnreadableAnswer, {R, A}),
     ],
 )
-def test_status(status, kind, verdict):
+def test_f3_status(status, kind, verdict):
     body = b"" if status in (204, 304) else b'{"message":"no"}'
     error = failing(
         answer(status, body, Location="http://elsewhere.example/v1?x=y", X_Request_Id="r-1")
@@ -175,12 +175,12 @@ def test_gzip_is_unpacked():
     [gzip.compress(b" " * 50_000_000), gzip.compress(OK)[:-9], b"no gzip"],
     ids=["bomb", "cut", "none"],
 )
-def test_bad_gzip_is_unreadable(body):
+def test_l5_bad_gzip_is_unreadable(body):
     error = failing(answer(200, body, Content_Encoding="gzip"))
     assert type(error) is c.TalonUnreadableAnswer
 
 
-def test_a_huge_answer_is_unreadable_and_the_client_goes_on():
+def test_l5_a_huge_answer_is_unreadable_and_the_client_goes_on():
     with answering(answer(200, b" " * 11_000_000), answer()) as server:
         client = c.IntegrationClient(server.url, api_key="k", timeout=(30, 30), deadline=60)
         with pytest.raises(c.TalonUnreadableAnswer, match="too long"):

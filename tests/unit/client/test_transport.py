@@ -3,9 +3,8 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
-import shutil
+import select
 import socket
-import ssl
 import struct
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+import urllib3
 from requests.adapters import BaseAdapter
 
 from django_talon import client as c
@@ -90,7 +90,7 @@ def drip(data):
         "reset in the body",
     ],
 )
-def test_broken_after_sending_is_ambiguous(handle, kind):
+def test_f3_broken_after_sending_is_ambiguous(handle, kind):
     with serving(handle) as server:
         error = fails(server.url)
     assert type(error) is kind
@@ -109,7 +109,7 @@ def test_broken_after_sending_is_ambiguous(handle, kind):
     ],
     ids=["silence", "dripped headers", "dripped body", "dripped chunks"],
 )
-def test_the_deadline_bounds_every_read(handle):
+def test_f1_the_deadline_bounds_every_read(handle):
     with serving(handle) as server:
         started = time.monotonic()
         error = fails(server.url, timeout=(5, 20), deadline=0.5)
@@ -118,12 +118,12 @@ def test_the_deadline_bounds_every_read(handle):
     assert (error.retryable, error.ambiguous, error.status) == (True, True, None)
 
 
-def test_the_read_timeout_is_per_read():
+def test_f1_the_read_timeout_is_per_read():
     with serving(after_request(lambda conn: conn.recv(1))) as server:
         assert type(fails(server.url, timeout=(5, 0.2), deadline=60)) is c.TalonTimeout
 
 
-def test_one_call_can_have_its_own_deadline():
+def test_f1_one_call_can_have_its_own_deadline():
     with serving(after_request(lambda conn: conn.recv(1))) as server:
         client = c.IntegrationClient(server.url, api_key="k", timeout=(5, 60), deadline=60)
         with pytest.raises(c.TalonTimeout):
@@ -139,14 +139,14 @@ def closed_port():
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_refused_is_not_ambiguous():
+def test_f3_refused_is_not_ambiguous():
     error = fails(closed_port())
     assert type(error) is c.TalonConnectionError
     assert (error.retryable, error.ambiguous) == (True, False)
     assert "was not sent" in str(error)
 
 
-def test_an_unknown_host_is_not_ambiguous(monkeypatch):
+def test_f3_an_unknown_host_is_not_ambiguous(monkeypatch):
     def unknown(*args, **kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -156,7 +156,7 @@ def test_an_unknown_host_is_not_ambiguous(monkeypatch):
     assert (error.retryable, error.ambiguous) == (True, False)
 
 
-def test_a_connect_timeout_is_not_ambiguous():
+def test_f3_a_connect_timeout_is_not_ambiguous():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -181,45 +181,21 @@ def test_a_connect_timeout_is_not_ambiguous():
     ],
     ids=["plain http", "reset in the handshake"],
 )
-def test_failed_tls_handshake_sent_nothing(handle):
+def test_f3_failed_tls_handshake_sent_nothing(handle):
     with serving(handle) as server:
         error = fails(server.url.replace("http:", "https:"))
     assert isinstance(error, c.TalonConnectionError)
     assert not error.ambiguous
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificate with openssl")
-def test_a_certificate_nobody_vouches_for(tmp_path):
-    pem = str(tmp_path / "server.pem")
-    subprocess.run(
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-        f" -addext subjectAltName=IP:127.0.0.1 -keyout {pem} -out {pem}.crt".split(),
-        check=True,
-        capture_output=True,
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem + ".crt", pem)
-
-    def handle(conn, server):
-        with context.wrap_socket(conn, server_side=True) as trusted:
-            server.seen.append(read_request(trusted))
-
-    with serving(handle) as server:
-        error = fails(server.url.replace("http:", "https:"))
-    assert type(error) is c.TalonTlsError
-    assert (error.retryable, error.ambiguous) == (False, False)
-    assert "self-signed certificate" in str(error).replace("self signed", "self-signed")
-    assert server.seen == []
-
-
-def test_redirects_are_not_followed():
+def test_l5_redirects_are_not_followed():
     with answering(answer()) as other, answering(answer(302, b"", Location=other.url)) as server:
         error = fails(server.url)
     assert type(error) is c.TalonRedirected
     assert other.seen == []
 
 
-def test_the_environment_is_not_trusted(monkeypatch, tmp_path):
+def test_l5_the_environment_is_not_trusted(monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -310,6 +286,7 @@ class Broken(BaseAdapter):
         ),
         (requests.ConnectionError("cut"), c.TalonConnectionError, True),
         (requests.ReadTimeout(), c.TalonTimeout, True),
+        (urllib3.exceptions.ProtocolError("cut"), c.TalonConnectionError, True),
     ],
 )
 def test_what_an_adapter_raises(raised, kind, ambiguous):
@@ -329,7 +306,7 @@ class Flooding(BaseAdapter):
         pass
 
 
-def test_an_adapter_s_answer_is_capped_too():
+def test_l5_an_adapter_s_answer_is_capped_too():
     assert type(fails("http://talon.invalid", adapter=Flooding())) is c.TalonUnreadableAnswer
 
 
@@ -348,3 +325,90 @@ def test_an_interrupted_read_does_not_give_its_rest_to_the_next_call(monkeypatch
                 client.delete_customer_data("u1")
         client.delete_customer_data("u2")
     assert server.connections == 2
+
+
+def test_a_kept_connection_that_was_closed_is_not_used_again():
+    def handle(conn, server):
+        server.seen.append(read_request(conn))
+        conn.sendall(answer(204, b""))
+
+    with serving(handle) as server:
+        client = c.IntegrationClient(server.url, api_key="k")
+        for name in ("u1", "u2", "u3"):
+            client.delete_customer_data(name)
+            time.sleep(0.05)
+    assert [s.target.rpartition("/")[2] for s in server.seen] == ["u1", "u2", "u3"]
+    assert server.connections == 3
+
+
+def test_without_poll_there_is_select(monkeypatch):
+    monkeypatch.delattr(select, "poll", raising=False)
+    with answering(answer(204, b"")) as server:
+        client = c.IntegrationClient(server.url, api_key="k")
+        client.delete_customer_data("u1")
+        client.delete_customer_data("u2")
+    assert server.connections == 1
+
+
+def test_an_answer_that_comes_before_the_body_was_read_is_heard():
+    def handle(conn, server):
+        conn.recv(1)
+        conn.sendall(answer(413, b'{"message":"too much"}'))
+        conn.shutdown(socket.SHUT_WR)
+        while conn.recv(65536):
+            pass
+
+    with serving(handle) as server, pytest.raises(c.TalonRejected, match="413: too much"):
+        c.IntegrationClient(server.url, api_key="k", timeout=(10, 30), deadline=60).create_referral(
+            {"attributes": {"note": "x" * 5_000_000}}
+        )
+
+
+def test_head_and_body_leave_together():
+    pieces = []
+
+    def handle(conn, server):
+        pieces.append(conn.recv(65536))
+        conn.sendall(answer())
+
+    with serving(handle) as server:
+        call(server.url)
+    assert pieces[0].endswith(b'\r\n\r\n{"customerSession":{}}')
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "chunked"])
+def test_l5_an_answer_of_unknown_length_is_capped(chunked):
+    head = (
+        b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n" if chunked else b"") + b"\r\n"
+    )
+    body = (b"%x\r\n" % 11_000_000 if chunked else b"") + b" " * 11_000_000
+    with serving(after_request(head + body)) as server:
+        error = fails(server.url, timeout=(30, 30), deadline=60)
+    assert type(error) is c.TalonUnreadableAnswer
+    assert "too long" in str(error)
+
+
+def test_every_address_of_a_host_is_tried(monkeypatch):
+    with answering(answer()) as server:
+        port = int(server.url.rpartition(":")[2])
+        dead = int(closed_port().rpartition(":")[2])
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", each))
+            for each in (dead, port)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: found)
+        call("http://talon.invalid")
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [])
+        assert type(fails("http://talon.invalid")) is c.TalonConnectionError
+    assert server.seen[0].headers["host"] == "talon.invalid"
+
+
+def test_more_threads_than_are_kept_do_no_harm(monkeypatch):
+    from django_talon.client import network
+
+    monkeypatch.setattr(network, "_MOST_KEPT", 1)
+    with answering(answer(204, b"")) as server:
+        client = c.IntegrationClient(server.url, api_key="k", timeout=(10, 30), deadline=60)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(client.delete_customer_data, [f"u{n}" for n in range(40)]))
+    assert len(server.seen) == 40
