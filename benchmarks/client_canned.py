@@ -1,4 +1,4 @@
-"""A canned Integration API in a process of its own, and the two cores' worth of noise tamed.
+"""A canned Integration API in a process of its own, and fair comparison on a noisy machine.
 
 The server answers every request on a connection with the same bytes, so that what is
 measured is the client's work. `ratio` runs contenders in turn, again and again, and compares
@@ -17,6 +17,9 @@ import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
+
+#: What `medians` measured, round by round.
+RESULTS: dict[str, list[float]] = {}
 
 ITEMS = 20
 EFFECTS = 10
@@ -127,7 +130,9 @@ def _converse(conn: socket.socket, answer: bytes) -> None:
     data = b""
     while True:
         while b"\r\n\r\n" not in data:
-            piece = conn.recv(65536)
+            piece = b""
+            with contextlib.suppress(OSError):
+                piece = conn.recv(65536)
             if not piece:
                 return
             data += piece
@@ -166,9 +171,6 @@ def medians(contenders: dict[str, Callable[[], float]], rounds: int) -> dict[str
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-RESULTS: dict[str, list[float]] = {}
-
-
 def ratio(one: str, other: str) -> float:
     """Return the median of the ratios of the pairs measured next to each other."""
     pairs = zip(RESULTS[one], RESULTS[other], strict=True)
@@ -176,4 +178,5 @@ def ratio(one: str, other: str) -> float:
 
 
 def price(n: int) -> Decimal:
+    """Return the price of the n-th item."""
     return Decimal("9.9") + n
