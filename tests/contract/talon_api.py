@@ -86,6 +86,26 @@ class Api:
         content = listed[str(status)].get("content", {}).get("application/json", {})
         return self._check(content.get("schema", {}), payload, "")
 
+    def fields_of_request(self, operation: str) -> set[str]:
+        """Return the pointers of all fields a request may have, lists as their first entry."""
+        body = self.operations[operation].get("requestBody", {})
+        if "$ref" in body:
+            body = self._file["components"]["requestBodies"][body["$ref"].rpartition("/")[2]]
+        content = body.get("content", {}).get("application/json", {})
+        return set(self._pointers(content.get("schema", {}), ""))
+
+    def _pointers(self, schema: Json, path: str) -> list[str]:
+        if "$ref" in schema:
+            schema = self._schemas[schema["$ref"].rpartition("/")[2]]
+        if schema.get("type") == "array":
+            return self._pointers(schema["items"], f"{path}/0")
+        found = [path] if path.endswith("/0") else []
+        known: Json = {}
+        self._gather(schema, "", known, set())
+        for field, (_, inner) in known.items():
+            found += [f"{path}/{field}", *self._pointers(inner, f"{path}/{field}")]
+        return found
+
     def _check(self, schema: Json, value: Any, path: str, name: str = "") -> list[str]:
         if "$ref" in schema:
             name = schema["$ref"].rpartition("/")[2]

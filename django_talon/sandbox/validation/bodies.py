@@ -10,10 +10,10 @@ from .attributes import additional_costs, attributes, event_type
 from .fields import (
     Check,
     Form,
-    anything,
     choice,
     date_time,
     many,
+    mapping,
     number,
     shape,
     text,
@@ -27,9 +27,21 @@ _profile_id = text(0, LONGEST_ID)
 _identifiers = many(text(1, 1000), 5)
 _campaign_ids = many(whole(1), 1000)
 
-_read_only = dict.fromkeys(
-    ("position", "returnedQuantity", "remainingQuantity", "catalogItemID"), anything
+_read_only: dict[str, Check] = {
+    "position": number(0),
+    "returnedQuantity": whole(0),
+    "remainingQuantity": whole(0),
+    "catalogItemID": whole(0),
+    "selectedPriceType": text(),
+    "adjustmentReferenceId": text(),
+    "adjustmentEffectiveFrom": date_time,
+    "adjustmentEffectiveUntil": date_time,
+    "prices": mapping,
+}
+_adjustment = shape(
+    {"payFromLoyaltyProgram": whole(0), "pointPayment": number(1)}, {"remainingPrice": number(0)}
 )
+_allocation = shape({"experimentID": whole(0), "variantID": whole(0)}, {})
 _cart_item = shape(
     {"sku": text(1, 1000), "quantity": whole(1), "price": number(0)},
     {
@@ -42,7 +54,7 @@ _cart_item = shape(
         "length": number(),
         "attributes": attributes("CartItem"),
         "additionalCosts": additional_costs,
-        "adjustment": anything,
+        "adjustment": _adjustment,
         **_read_only,
     },
 )
@@ -71,7 +83,7 @@ _session_v2 = shape(
         "storeIntegrationId": text(1, 1000),
         "evaluableCampaignIds": _campaign_ids,
         "loyaltyCards": many(text(1, 108), 1),
-        "experimentVariantAllocations": many(anything, 1000),
+        "experimentVariantAllocations": many(_allocation, 1000),
     },
 )
 
@@ -122,7 +134,7 @@ BODIES: dict[str, Check] = {
             "responseContent": _content,
             "evaluableCampaignIds": _campaign_ids,
             "audiencesChanges": shape(
-                {}, {"adds": many(whole(1), 1000), "deletes": many(whole(1), 1000)}
+                {"adds": many(whole(1), 1000), "deletes": many(whole(1), 1000)}, {}
             ),
         },
     ),

@@ -79,13 +79,6 @@ def number(least: int | None = None) -> Check:
     return check
 
 
-def flag(value: Any, pointer: str, form: Form) -> Any:
-    """Check a boolean."""
-    if not isinstance(value, bool):
-        form.reject("Invalid type", "must be a boolean", pointer)
-    return value
-
-
 def date_time(value: Any, pointer: str, form: Form) -> Any:
     """Check an RFC 3339 time; it comes out as an aware datetime."""
     try:
@@ -123,8 +116,10 @@ def many(check_one: Check, most: int) -> Check:
     return check
 
 
-def anything(value: Any, pointer: str, form: Form) -> Any:
-    """Accept what this sandbox does not look at."""
+def mapping(value: Any, pointer: str, form: Form) -> Any:
+    """Check an object whose fields this sandbox does not look at."""
+    if not isinstance(value, dict):
+        form.reject("Invalid type", "must be an object", pointer)
     return value
 
 
