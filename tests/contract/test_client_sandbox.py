@@ -124,6 +124,57 @@ def test_profiles_coupons_and_referrals(talon):
     assert talon.get_customer_inventory("ada", profile=True).profile.attributes == {}
 
 
+def closed(talon, code):
+    content = {"profileId": "u1", "couponCodes": [code], "cartItems": [MUGS], "state": "closed"}
+    talon.update_customer_session_v2("s1", {"customerSession": content})
+
+
+def test_returned_units_take_their_discounts_along(talon):
+    closed(talon, "MUGS5")
+    line = c.ReturnedCartItem(position=0, quantity=1)
+    request = c.ReturnIntegrationRequest(
+        return_=c.NewReturn(returned_cart_items=[line]), response_content=["customerSession"]
+    )
+    state = talon.return_cart_items("s1", request, idempotency_key="r1")
+    (undone,) = props(state.effects)
+    assert isinstance(undone, c.RollbackDiscountProps)
+    assert (undone.cart_item_position, undone.cart_item_sub_position) == (0, 0)
+    assert state.return_.returned_cart_items[0].quantity == 1
+    assert state.customer_session.state == "partially_returned"
+    assert talon.return_cart_items("s1", request, idempotency_key="r1") == state
+    assert talon.get_customer_session("s1").customer_session.cart_items[0].returned_quantity == 1
+
+
+def test_a_closed_session_opens_again(talon):
+    closed(talon, "ONCE10")
+    undone = talon.reopen_customer_session("s1", idempotency_key="o1").effects
+    assert [e.effect_type for e in undone] == ["rollbackCoupon", "rollbackDiscount"]
+    stored = talon.get_customer_session("s1")
+    assert (stored.customer_session.state, list(stored.effects)) == ("open", [])
+
+
+def test_a_thousand_profiles_at_once(talon):
+    items = [
+        c.CustomerProfilesRequestItem(integration_id=f"u{n}", attributes={"tier": "gold"})
+        for n in range(1000)
+    ]
+    request = c.CustomerProfilesRequest(customer_profiles=items)
+    states = talon.update_customer_profiles_v2(request).integration_states
+    assert [s.customer_profile.integration_id for s in states[-2:]] == ["u998", "u999"]
+    assert talon.update_customer_profiles_v2(request, silent=True) == c.CustomerProfilesUpdate()
+
+
+def test_an_event_with_an_id_is_told_once(talon):
+    event = c.IntegrationEventV3Request(integration_id="e/1", profile_id="u1", type="newsletter")
+    assert isinstance(talon.track_event_v3(event).effects[0].props, c.ShowNotificationProps)
+    with pytest.raises(c.TalonConflict):
+        talon.track_event_v3(event)
+    stored = talon.get_event_v3("e/1")
+    assert (stored.integration_id, stored.type) == ("e/1", "newsletter")
+    with pytest.raises(c.TalonRejected):
+        talon.get_event_v3("e2")
+
+
 def test_the_session_of_2020(old):
     request = c.NewCustomerSession(
         profile_id="u1", coupon="WELCOME10", total=Decimal("99.99"), cart_items=[MUGS]

@@ -86,7 +86,7 @@ ALL = sorted(set(models()), key=lambda kind: kind.__name__)
 
 
 @pytest.mark.parametrize("kind", ALL)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_round_trip(kind, data):
     value = data.draw(structs(kind))
@@ -96,7 +96,7 @@ def test_round_trip(kind, data):
 
 
 @pytest.mark.parametrize("kind", ALL)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_unknown_fields_are_kept_beside_what_is_known(kind, data):
     value = data.draw(structs(kind))
