@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -11,26 +10,21 @@ from typing import Any
 
 from django_talon._version import __version__
 
-from . import fault_schema, inspector, reports, seeds, wire
-from .engine.campaigns import Seed
-from .engine.campaigns import parse as parse_seed
+from . import fault_schema, inspector, lookup, reports, resets, wire
 from .engine.errors import RefusedError
 from .faults import FaultError
 from .gate import OPEN, REFUSING, SWALLOWING
 from .journal import Entry, Journal
-from .keys import DEFAULT_APPLICATION, NAME
+from .keys import DEFAULT_APPLICATION
+from .lookup import Query, Reply
 from .operations import OPERATIONS
 from .refusals import answer_to
-from .rooms import Room, emptied
 from .service import Sandbox
 from .wire import Answer, Request
 
 PREFIX = "/_sandbox"
 SPECIFICATION = hashlib.sha256(repr(OPERATIONS).encode()).hexdigest()[:16]
-LONGEST_WAIT = 60.0
 _A_MOMENT = 0.1
-Query = dict[str, str]
-Reply = tuple[int, Any]
 
 
 def handle(sandbox: Sandbox, request: Request) -> Answer:
@@ -56,39 +50,13 @@ def _dispatch(sandbox: Sandbox, request: Request, path: str) -> Reply:
     if len(parts) == 3 and parts[0] == "keys" and request.method == "POST":
         return _order_key(sandbox, parts[1], parts[2], body)
     if len(parts) == 2 and parts[0] == "snapshots" and request.method == "POST":
-        return _keep(sandbox, parts[1], body)
+        return resets.keep(sandbox, parts[1], body)
     action = _ACTIONS.get((request.method, path))
     if action is None:
         raise RefusedError(404, f"No control at {request.method} {request.path}")
     if not isinstance(body, dict | list):
         raise RefusedError(400, "The body must be an object")
     return action(sandbox, request.query, body)
-
-
-def _named(world: Any) -> str:
-    if not isinstance(world, str) or not world:
-        raise RefusedError(400, "world is missing")
-    if not NAME.fullmatch(world):
-        raise RefusedError(400, "a world's name has 1 to 100 letters, digits, - and _")
-    return world
-
-
-def _room(sandbox: Sandbox, world: Any) -> Room:
-    return sandbox.rooms.enter(_named(world))
-
-
-def _rooms(sandbox: Sandbox, world: Any) -> list[Room]:
-    if world in (None, ""):
-        return sandbox.rooms.all()
-    if not isinstance(world, str):
-        raise RefusedError(400, "world must be a text")
-    return [_room(sandbox, world)]
-
-
-def _object(body: Any) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body must be an object")
-    return body
 
 
 def health(sandbox: Sandbox, query: Query, body: Any) -> Reply:
@@ -106,9 +74,9 @@ def health(sandbox: Sandbox, query: Query, body: Any) -> Reply:
 
 def _journal(sandbox: Sandbox, query: Query) -> Answer:
     """Answer with the calls of one world, or of all, oldest first, once there are enough."""
-    since = _whole(query, "since", 0)
+    since = lookup.whole(query, "since", 0)
     operation, subject = query.get("operation", ""), query.get("id", "")
-    journals = [room.journal for room in _rooms(sandbox, query.get("world"))]
+    journals = [room.journal for room in lookup.rooms(sandbox, query.get("world"))]
     if query.get("world"):
         _wait(journals[0], query, since)
     else:
@@ -117,13 +85,13 @@ def _journal(sandbox: Sandbox, query: Query) -> Answer:
     shown = [entry.shown() for entry in sorted(found, key=lambda e: (e.started, e.index))]
     headers = {"X-Sandbox-Dropped": str(sum(one.dropped for one in journals))}
     if query.get("world"):
-        headers["X-Sandbox-Generation"] = str(_room(sandbox, query["world"]).generation)
+        headers["X-Sandbox-Generation"] = str(lookup.room(sandbox, query["world"]).generation)
     return wire.json_answer(200, shown, headers)
 
 
 def _wait(journal: Journal, query: Query, since: int) -> None:
     operation, subject = query.get("operation", ""), query.get("id", "")
-    count, parked = _whole(query, "count", 1), query.get("parked", "")
+    count, parked = lookup.whole(query, "count", 1), query.get("parked", "")
 
     def enough(entries: list[Entry]) -> bool:
         chosen = [entry for entry in entries if entry.concerns(operation, subject)]
@@ -131,102 +99,40 @@ def _wait(journal: Journal, query: Query, since: int) -> None:
             return any(entry.parked == parked for entry in chosen)
         return sum(entry.ended is not None for entry in chosen) >= count
 
-    within = _seconds(query.get("wait", "0"))
+    within = lookup.seconds(query.get("wait", "0"))
     if within:
         journal.wait(enough, since, within)
 
 
-def _whole(query: Query, name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()) or len(text) > 12:
-        raise RefusedError(400, f"{name} must be a number")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", text):
-        raise RefusedError(400, "wait must be a number of seconds")
-    return min(float(text), LONGEST_WAIT)
-
-
-def reset(sandbox: Sandbox, query: Query, body: Any) -> Reply:
-    """Take one world, or all, back to the seed, to nothing, or to a snapshot."""
-    body = _object(body)
-    found = _rooms(sandbox, body.get("world") or query.get("world"))
-    target, content = body.get("to", "seed"), body.get("seed")
-    if set(body) - {"world", "to", "seed"} or not isinstance(target, str):
-        raise RefusedError(400, "reset takes world, to and seed")
-    for room in found:
-        _reset(sandbox, room, target, content)
-    return 200, {"reset": [room.name for room in found]}
-
-
-def _reset(sandbox: Sandbox, room: Room, target: str, content: Any) -> None:
-    kind, _, name = target.partition(":")
-    if kind == "snapshot" and name:
-        if name not in room.snapshots:
-            raise RefusedError(404, f"{room.name} has no snapshot {name!r}")
-        room.restore(name)
-    elif target == "empty":
-        room.reset(emptied(sandbox.rooms.seed))
-    elif kind == "seed":
-        room.reset(_seed(sandbox, name, content))
-    else:
-        raise RefusedError(400, "to is empty, seed, seed:<name> or snapshot:<name>")
-
-
-def _seed(sandbox: Sandbox, name: str, content: Any) -> Seed:
-    if content is not None:
-        return parse_seed(content, name or "posted")
-    if not name or name == sandbox.rooms.seed.name:
-        return sandbox.rooms.seed
-    if name not in seeds.shipped():
-        raise RefusedError(404, f"there is no seed {name!r} (there are {seeds.shipped()})")
-    return seeds.load(name)
-
-
-def _keep(sandbox: Sandbox, name: str, body: Any) -> Reply:
-    room = _room(sandbox, _object(body).get("world"))
-    if not NAME.fullmatch(name):
-        raise RefusedError(400, "a snapshot's name has 1 to 100 letters, digits, - and _")
-    room.keep(name)
-    return 201, {"world": room.name, "snapshot": name}
-
-
-def snapshots(sandbox: Sandbox, query: Query, body: Any) -> Reply:
-    """Return the names of a world's snapshots."""
-    return 200, sorted(_room(sandbox, query.get("world")).snapshots)
-
-
 def clock(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Return the time of a world and how it runs."""
-    return 200, _room(sandbox, query.get("world")).clock.shown()
+    return 200, lookup.room(sandbox, query.get("world")).clock.shown()
 
 
 def turn_clock(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Freeze, advance or run the clock of one world."""
-    order = dict(_object(body))
-    room = _room(sandbox, order.pop("world", None))
+    order = dict(lookup.fields(body))
+    room = lookup.room(sandbox, order.pop("world", None))
     room.clock.order(order)
     return 200, room.clock.shown()
 
 
 def state(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Return what an application of a world holds."""
-    room = _room(sandbox, query.get("world"))
+    room = lookup.room(sandbox, query.get("world"))
     with room.lock:
         return 200, reports.state(room, query.get("application", DEFAULT_APPLICATION))
 
 
 def list_faults(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Return the fault rules of one world, or of all."""
-    found = _rooms(sandbox, query.get("world"))
+    found = lookup.rooms(sandbox, query.get("world"))
     return 200, [{**rule.shown(), "world": r.name} for r in found for rule in r.faults.rules]
 
 
 def add_fault(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Add a fault rule to the world it names."""
-    room = _room(sandbox, _object(body).get("world"))
+    room = lookup.room(sandbox, lookup.fields(body).get("world"))
     with room.lock:
         rule = room.faults.add(body)
         if rule.action.name == "stale_read":
@@ -237,9 +143,9 @@ def add_fault(sandbox: Sandbox, query: Query, body: Any) -> Reply:
 
 def clear_faults(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Remove the fault rules of one world, or of all, or the one with an id."""
-    found = _rooms(sandbox, query.get("world"))
+    found = lookup.rooms(sandbox, query.get("world"))
     if "id" in query:
-        removed = sum(room.faults.remove(_whole(query, "id", 0)) for room in found)
+        removed = sum(room.faults.remove(lookup.whole(query, "id", 0)) for room in found)
         if not removed:
             raise RefusedError(404, "there is no such rule")
         return 204, None
@@ -255,7 +161,7 @@ def schema(sandbox: Sandbox, query: Query, body: Any) -> Reply:
 
 def release(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Let the calls parked under a name go on."""
-    name = _object(body).get("name")
+    name = lookup.fields(body).get("name")
     if not isinstance(name, str):
         raise RefusedError(400, "name is missing")
     return 200, {"released": sandbox.parks.release(name)}
@@ -263,20 +169,20 @@ def release(sandbox: Sandbox, query: Query, body: Any) -> Reply:
 
 def violations(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Return what the monitors found in one world, or in all."""
-    found = _rooms(sandbox, query.get("world"))
+    found = lookup.rooms(sandbox, query.get("world"))
     return 200, [{**v, "world": room.name} for room in found for v in list(room.violations.found)]
 
 
 def monitors(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Set what the monitors of a world go by, and which of them are off."""
-    judge = _room(sandbox, _object(body).get("world")).violations
+    judge = lookup.room(sandbox, lookup.fields(body).get("world")).violations
     judge.settings = judge.settings.changed(body)
     return 200, judge.settings.shown()
 
 
 def gate(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     """Refuse or swallow connections for some seconds, then answer again."""
-    order = _object(body)
+    order = lookup.fields(body)
     mode, seconds = order.get("mode"), order.get("seconds", 1)
     if mode not in {OPEN, REFUSING, SWALLOWING}:
         raise RefusedError(400, f"mode is {OPEN}, {REFUSING} or {SWALLOWING}")
@@ -288,14 +194,14 @@ def gate(sandbox: Sandbox, query: Query, body: Any) -> Reply:
 
 
 def _order_key(sandbox: Sandbox, world: str, action: str, body: Any) -> Reply:
-    room = _room(sandbox, world)
-    room.keys.order(action, _object(body))
+    room = lookup.room(sandbox, world)
+    room.keys.order(action, lookup.fields(body))
     return 200, room.keys.shown(world)
 
 
 def _redirected(sandbox: Sandbox, request: Request) -> Answer:
     """Answer at the end of a redirect, and note whether a key came along."""
-    room = _room(sandbox, request.query.get("world"))
+    room = lookup.room(sandbox, request.query.get("world"))
     entry = room.journal.begin(request, "")
     if {"authorization", "content-signature"} & set(request.headers):
         room.violations.forwarded(entry)
@@ -315,8 +221,8 @@ _ACTIONS: dict[tuple[str, str], Callable[[Sandbox, Query, Any], Reply]] = {
     ("POST", "/monitors"): monitors,
     ("GET", "/clock"): clock,
     ("POST", "/clock"): turn_clock,
-    ("GET", "/snapshots"): snapshots,
-    ("POST", "/reset"): reset,
+    ("GET", "/snapshots"): resets.snapshots,
+    ("POST", "/reset"): resets.reset,
     ("POST", "/release"): release,
     ("POST", "/gate"): gate,
 }
