@@ -527,8 +527,8 @@ def test_emu_22_refused_then_silent_then_normal():
 def test_emu_22_by_control_call():
     with SandboxServer() as server:
         world = World(server, "w")
-        said = world.send("POST", "/_sandbox/gate", {"mode": "refuse", "seconds": 0.3})
-        assert (said.status, said.body) == (202, {"mode": "refuse", "seconds": Decimal("0.3")})
+        said = world.send("POST", "/_sandbox/gate", {"mode": "refuse", "seconds": 2})
+        assert (said.status, said.body) == (202, {"mode": "refuse", "seconds": 2.0})
         assert until(lambda: not answers(world))
         assert until(lambda: answers(world))
         for wrong in ({"mode": "ajar"}, {"mode": "open", "seconds": -1}):

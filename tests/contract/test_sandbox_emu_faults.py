@@ -209,7 +209,7 @@ def test_status_with_every_kind_of_retry_after(world, faults):
 
 
 def test_refuse_then_answer_again(world, faults):
-    faults.add(UPDATE, when={"first": 1}, do={"refuse": {"seconds": 0.5}})
+    faults.add(UPDATE, when={"first": 1}, do={"refuse": {"seconds": 3}})
     assert exchange(world)[0] == b""
     with pytest.raises(ConnectionRefusedError):
         for _ in range(200):
@@ -255,7 +255,7 @@ def test_hang_ends_with_the_clock_of_the_world(world, faults):
 
 @pytest.mark.parametrize("part", ["head", "body"])
 def test_drip(world, faults, part):
-    faults.add(UPDATE, do={"drip": {"part": part, "bytes": 40, "interval": 0.1}})
+    faults.add(UPDATE, do={"drip": {"part": part, "bytes": 40, "interval": 0.2}})
     netloc = urlsplit(world.server.url).netloc.split(":")
     pieces = []
     with socket.create_connection(netloc, timeout=20) as connection:
@@ -268,7 +268,7 @@ def test_drip(world, faults, part):
         connection.sendall(request.encode() + body)
         while piece := connection.recv(65536):
             pieces.append(piece)
-    assert len(pieces) > 3
+    assert len(pieces) > 1
     assert b"".join(pieces).startswith(b"HTTP/1.1 200 OK")
     assert (b"\r\n\r\n" in pieces[0]) is (part == "body")
 
