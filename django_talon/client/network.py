@@ -102,9 +102,7 @@ class _Connection(http.client.HTTPConnection):
         return http.client.HTTPResponse(source, *args, **kwargs)
 
     def is_idle(self) -> bool:
-        """Is it open, with nothing to read? The end of the connection could be read."""
-        if self.sock is None:
-            return False
+        """Is there nothing to read, not even the end of the connection?"""
         return not _readable(self.sock)
 
 
@@ -177,7 +175,8 @@ class Network:
         return _Connection(self._url.hostname or "", self._url.port, self._context)
 
     def _keep(self, connection: _Connection, *, whole: bool) -> None:
-        if whole and len(self._kept) < _MOST_KEPT:
+        # The standard library has closed it already if the server said it would.
+        if whole and connection.sock is not None and len(self._kept) < _MOST_KEPT:
             self._kept.append(connection)
         else:
             connection.close()

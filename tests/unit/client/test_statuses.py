@@ -46,11 +46,12 @@ def failing(*answers):
         (503, c.TalonServerError, {R}),
         (504, c.TalonServerError, {R, A}),
         (599, c.TalonServerError, {R, A}),
+        (101, c.TalonUnreadableAnswer, {R, A}),
         (204, c.TalonUnreadableAnswer, {R, A}),
     ],
 )
 def test_f3_status(status, kind, verdict):
-    body = b"" if status in (204, 304) else b'{"message":"no"}'
+    body = b"" if status in (101, 204, 304) else b'{"message":"no"}'
     error = failing(
         answer(status, body, Location="http://elsewhere.example/v1?x=y", X_Request_Id="r-1")
     )
@@ -157,8 +158,9 @@ def test_a_success_that_is_not_the_answer_is_no_success(body):
     assert (error.retryable, error.ambiguous, error.status) == (True, True, 200)
 
 
-def test_the_escape_hatch_refuses_what_is_not_json():
-    with answering(answer(200, b"<html>")) as server, pytest.raises(c.TalonUnreadableAnswer):
+@pytest.mark.parametrize("body", [b"<html>", b" " * 11_000_000], ids=["html", "too long"])
+def test_a11_the_escape_hatch_refuses_what_is_not_json(body):
+    with answering(answer(200, body)) as server, pytest.raises(c.TalonUnreadableAnswer):
         c.IntegrationClient(server.url, api_key="k").request("GET", "/v1/x")
 
 

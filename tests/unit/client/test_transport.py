@@ -341,6 +341,14 @@ def test_a_kept_connection_that_was_closed_is_not_used_again():
     assert server.connections == 3
 
 
+def test_a_connection_the_server_will_close_is_not_kept():
+    with answering(answer(204, b"", Connection="close")) as server:
+        client = c.IntegrationClient(server.url, api_key="k")
+        client.delete_customer_data("u1")
+        client.delete_customer_data("u2")
+    assert server.connections == 2
+
+
 def test_without_poll_there_is_select(monkeypatch):
     monkeypatch.delattr(select, "poll", raising=False)
     with answering(answer(204, b"")) as server:
