@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from django_talon.sandbox import fault_schema, wire
+from django_talon.sandbox import fault_schema, handlers, wire
 from django_talon.sandbox.buckets import Bucket
 from django_talon.sandbox.faults import Faults
 from django_talon.sandbox.journal import Journal
@@ -466,3 +466,56 @@ def test_an_empty_bucket_that_is_never_filled():
     now = datetime(2026, 1, 1, tzinfo=timezone.utc)
     assert bucket.enter("", now) is None
     assert bucket.enter("", now) == 3600
+
+
+# what is refused
+
+
+@pytest.mark.parametrize(
+    ("rule", "complaint"),
+    [
+        ({"do": {"reset": {"at": "noon"}}}, "do.reset.at must be one of accept, head"),
+        ({"do": {"redirect": {"code": 300}}}, "301, 302, 303, 307, 308"),
+        ({"do": {"redirect": {}}}, "do.redirect.code is missing"),
+        ({"do": {"junk": {"kind": "mail"}}}, "html"),
+        ({"do": {"drip": {"bytes": 1.5}}}, "whole number"),
+        ({"do": {"truncate": {"chunked": 1}}}, "true or false"),
+        ({"do": {"delay": {"uniform": [1]}}}, "a list of two"),
+        ({"do": {"delay": {"uniform": [1, "x"]}}}, "must be a number"),
+        ({"do": {"limit": {"scope": "world"}}}, "key, customer"),
+        ({"do": {"limit": {"concurrent": 0}}}, "1 to 1000000"),
+        ({"do": {"shape": {"pointer": "/a"}}}, "how is missing"),
+        ({"do": {"status": {"code": 503, "retryAfter": {"date": "x"}}}}, "retryAfter"),
+        ({"do": {"status": {"code": 503, "retryAfter": []}}}, "must be a text"),
+        ({"do": {"status": {"code": True}}}, "whole number"),
+        ({"do": {"apply_twice": {"often": 3}}}, "nothing in it"),
+        ({"do": {"park": {"name": ""}}}, "must be a text"),
+        ({"do": {"reset": {}}, "match": {"header": {"X": 1}}}, "header names"),
+        ({"do": {"reset": {}}, "match": {"header": "X"}}, "header names"),
+        ({"do": {"reset": {}}, "match": {"dry": "yes"}}, "true or false"),
+        ({"do": {"reset": {}}, "when": {"probability": 2}}, "0 to 1"),
+        ({"do": {"reset": {}}, "when": {"between": ["now", "then"]}}, "RFC 3339"),
+        ({"do": {"reset": {}}, "when": {"between": "now"}}, "a list of two"),
+        ({"do": {"reset": {}}, "seed": "x"}, "seed must be a whole number"),
+        ({"do": {"reset": {}}, "seconds": 99999}, "0 to 3600"),
+        ({"do": {"reset": {}, "junk": {}}}, "one of status"),
+    ],
+)
+def test_malformed_rules_say_what_is_wrong(faults, rule, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        faults.add(**rule)
+    assert faults.list() == []
+
+
+def test_a_mistake_of_our_own_is_a_500_that_says_so(world, monkeypatch, caplog):
+    def broken(call):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(handlers.HANDLERS, "getCustomerSession", broken)
+    said = world.send("GET", "/v2/customer_sessions/s1")
+    assert (said.status, said.headers["X-Sandbox-Reason"]) == (
+        500,
+        "The sandbox failed; its log says why",
+    )
+    assert world.calls()[-1]["status"] == 500
+    assert "ZeroDivisionError" in caplog.text
