@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from .engine import render, render_2020, sessions
+from .engine import render, render_2020, render_codes, sessions
 from .engine.errors import invalid, problem
 from .engine.state import (
     Application,
@@ -136,28 +136,30 @@ class Shapes:
 
     def coupon(self, entity: Coupon) -> Json:
         """Return a coupon."""
-        return self._in(render_2020.coupon, render.coupon(entity))
+        return self._in(render_2020.coupon, render_codes.coupon(entity))
 
     def coupons(self, outcome: sessions.Outcome) -> list[Json]:
         """Return the coupons a session names, as its profile sees them."""
         session, known = outcome.session, self._call.application.coupons
         found = (known.get(code) for code in dict.fromkeys(session.coupon_codes))
-        shown = (render.session_coupon(c, session.profile_id) for c in found if c is not None)
+        shown = (render_codes.session_coupon(c, session.profile_id) for c in found if c is not None)
         return [self._in(render_2020.coupon, coupon) for coupon in shown]
 
     def inventory_coupon(self, entity: Coupon, profile_id: str) -> Json:
         """Return a coupon of a wallet."""
         call = self._call
-        shown = render.inventory_coupon(call.application, entity, profile_id, call.world.clock())
+        shown = render_codes.inventory_coupon(
+            call.application, entity, profile_id, call.world.clock()
+        )
         return self._in(render_2020.coupon, shown)
 
     def referral(self, entity: Referral) -> Json:
         """Return a referral."""
-        return self._in(render_2020.referral, render.referral(entity))
+        return self._in(render_2020.referral, render_codes.referral(entity))
 
     def inventory_referral(self, entity: Referral) -> Json:
         """Return a referral with the friends it brought."""
-        return self._in(render_2020.referral, render.inventory_referral(entity))
+        return self._in(render_2020.referral, render_codes.inventory_referral(entity))
 
     def referral_section(self, outcome: sessions.Outcome) -> Json | None:
         """Return the referral a session names."""
@@ -170,7 +172,7 @@ class Shapes:
         return [self._campaign(known[number]) for number in outcome.evaluation.triggered]
 
     def _campaign(self, entity: Campaign) -> Json:
-        shown = render.campaign(entity, self._call.application, self._call.world.clock())
+        shown = render_codes.campaign(entity, self._call.application, self._call.world.clock())
         return self._in(render_2020.campaign, shown)
 
     def returns(self, session: Session) -> list[Json]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .engine import render, rollbacks
+from .engine import render, render_codes, rollbacks, writing
 from .rooms import Room
 from .wire import Json
 
@@ -19,16 +19,18 @@ def state(room: Room, name: str) -> Json:
         for key, session in application.sessions.items()
     }
     coupons = {
-        key: {**render.coupon(coupon), "reservedFor": list(coupon.reserved_for)}
+        key: {**render_codes.coupon(coupon), "reservedFor": list(coupon.reserved_for)}
         for key, coupon in application.coupons.items()
     }
     return {
         "world": room.name,
         "application": name,
         "profiles": {key: render.profile(p) for key, p in room.world.profiles.items()},
-        "erased": {key: render.time(at) for key, at in room.world.erased.items()},
+        "erased": {key: writing.time(at) for key, at in room.world.erased.items()},
         "sessions": sessions,
         "coupons": coupons,
-        "referrals": {k: render.inventory_referral(r) for k, r in application.referrals.items()},
+        "referrals": {
+            k: render_codes.inventory_referral(r) for k, r in application.referrals.items()
+        },
         "events": [render.event(event) for event in application.events],
     }

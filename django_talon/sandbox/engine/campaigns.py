@@ -4,33 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from . import budgets, decisions
-from .blocks import (
-    Known,
-    SeedError,
-    check_blocks,
-    check_template,
-    fields,
-    flat,
-    many,
-    mentions,
-    one_of,
-)
-from .compiling import every, gate
+from .blocks import Known, SeedError
 from .decisions import Decisions
 from .evaluation_groups import parse_groups
 from .fresh import add_application, new_world
+from .rulesets import ruleset
+from .seed_fields import fields, many, number, one_of, text, whole
 from .state import (
     Campaign,
     CodeSettings,
     Group,
     Json,
     Limit,
-    Rule,
-    Selector,
     Settings,
 )
 from .times import moment
@@ -168,9 +156,9 @@ def _numbered(content: Json, name: str, required: set[str]) -> list[Json]:
     rows = many(content.get(name, []), name)
     for path, row in rows:
         fields(row, path, {"id", *required}, set())
-        _whole(row["id"], f"{path}.id", 1)
+        whole(row["id"], f"{path}.id", 1)
         for where, code in many(row.get("codes", []), f"{path}.codes"):
-            _text(code, where)
+            text(code, where)
     _refuse_repeated([(row["id"], name) for _, row in rows])
     return [row for _, row in rows]
 
@@ -206,41 +194,23 @@ def _definitions(content: Json) -> Definitions:
             if kind not in TYPES:
                 raise SeedError(f"attributes.{entity}.{name}", f"{kind!r} is no attribute type")
     costs = content.get("additionalCosts", [])
-    names = [_text(name, path) for path, name in many(costs, "additionalCosts")]
-    kinds = [_text(kind, path) for path, kind in many(content.get("eventTypes", []), "eventTypes")]
+    names = [text(name, path) for path, name in many(costs, "additionalCosts")]
+    kinds = [text(kind, path) for path, kind in many(content.get("eventTypes", []), "eventTypes")]
     return Definitions(attributes, tuple(kinds), {n: i for i, n in enumerate(names, 1)})
-
-
-def _text(value: Any, path: str, least: int = 1) -> str:
-    if not isinstance(value, str) or len(value) < least:
-        raise SeedError(path, f"must be a text of {least} characters or more")
-    return value
-
-
-def _whole(value: Any, path: str, least: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SeedError(path, f"must be a whole number, {least} or more")
-    return value
-
-
-def _number(value: Any, path: str) -> Decimal:
-    if not isinstance(value, int | Decimal) or isinstance(value, bool) or value < 0:
-        raise SeedError(path, "must be a number, 0 or more")
-    return Decimal(value)
 
 
 def _campaign(entry: Any, path: str, known: Known) -> Campaign:
     fields(entry, path, {"id", "name"}, _CAMPAIGN)
     state = entry.get("state", "enabled")
     one_of(state, f"{path}.state", "enabled", "disabled", "archived")
-    rules, selectors = _ruleset(entry.get("ruleset", {}), f"{path}.ruleset", known)
+    rules, selectors = ruleset(entry.get("ruleset", {}), f"{path}.ruleset", known)
     for where, feature in many(entry.get("features", []), f"{path}.features"):
         one_of(feature, where, *FEATURES)
     for where, tag in many(entry.get("tags", []), f"{path}.tags"):
-        _text(tag, where)
+        text(tag, where)
     return Campaign(
-        id=_whole(entry["id"], f"{path}.id", 1),
-        name=_text(entry["name"], f"{path}.name"),
+        id=whole(entry["id"], f"{path}.id", 1),
+        name=text(entry["name"], f"{path}.name"),
         rules=rules,
         selectors=selectors,
         description=entry.get("description", ""),
@@ -259,7 +229,7 @@ def _campaign(entry: Any, path: str, known: Known) -> Campaign:
 def _code_settings(entry: Json, path: str, name: str, pattern: str) -> CodeSettings:
     where, settings = f"{path}.{name}", entry.get(name, {})
     fields(settings, where, set(), {"couponPattern", "validCharacters"})
-    pattern = _text(settings.get("couponPattern", pattern), f"{where}.couponPattern", 4)
+    pattern = text(settings.get("couponPattern", pattern), f"{where}.couponPattern", 4)
     characters = "".join(settings.get("validCharacters", [])) or CodeSettings("").characters
     return CodeSettings(pattern, characters)
 
@@ -279,91 +249,8 @@ def _limit(path: str, entry: Any, entities: tuple[str, ...]) -> Limit:
     period = entry.get("period", "")
     if period not in budgets.PERIODS:
         raise SeedError(f"{path}.period", "must be daily, weekly, monthly or yearly")
-    limit = _number(entry["limit"], f"{path}.limit")
+    limit = number(entry["limit"], f"{path}.limit")
     return Limit(entry["action"], limit, tuple(entry.get("entities", ())), period)
-
-
-def _ruleset(entry: Any, path: str, known: Known) -> tuple[tuple[Rule, ...], dict[str, Selector]]:
-    """Read a ``RulesetV2``; its server-made fields (id, created, userId) are ignored."""
-    ignored = {"id", "created", "userId", "campaignId", "templateId", "activatedAt"}
-    parts = {"promotionRules", "strikethroughRules", "selectors", "bundles", "parameters"}
-    fields(entry, path, set(), ignored | parts)
-    for name in ("strikethroughRules", "bundles", "parameters"):
-        if entry.get(name):
-            raise SeedError(f"{path}.{name}", "is not emulated")
-    rows = many(entry.get("selectors", []), f"{path}.selectors")
-    selectors = dict(_selector(*row, known) for row in rows)
-    numbers = [n for n, s in selectors.items() if s.reduced or s.mapped]
-    here = Known(
-        frozenset(selectors), frozenset(numbers), known.audiences, known.pools, known.collections
-    )
-    rules = many(entry.get("promotionRules", []), f"{path}.promotionRules")
-    return tuple(_rule(where, rule, here) for where, rule in rules), selectors
-
-
-def _rule(path: str, entry: Any, known: Known) -> Rule:
-    fields(entry, path, {"title", "blocks"}, {"id", "parentId", "description"})
-    check_blocks(entry["blocks"], f"{path}.blocks", known)
-    blocks = tuple(entry["blocks"])
-    title = _text(entry["title"], f"{path}.title", 0)
-    joins = any(b["type"] == "checkAudience" and "just" in b["operator"] for b in flat(blocks))
-    return Rule(
-        title,
-        blocks,
-        checks_event=joins or mentions(blocks, "checkEvent"),
-        checks_coupon=mentions(blocks, "checkCoupon"),
-        checks_referral=mentions(blocks, "checkReferral"),
-        gate=gate(blocks),
-    )
-
-
-def _selector(path: str, entry: Any, known: Known) -> tuple[str, Selector]:
-    fields(entry, path, {"name", "source", "steps"}, {"type"})
-    if entry["source"] != "$Session.CartItems":
-        raise SeedError(f"{path}.source", "only $Session.CartItems is emulated")
-    in_item = Known(collections=known.collections, in_item=True)
-    predicates, mapped, reduced = [], "", ""
-    for where, step in many(entry["steps"], f"{path}.steps"):
-        kind = step.get("type") if isinstance(step, dict) else None
-        if kind == "filter" and not mapped and not reduced:
-            fields(step, where, {"type", "predicate"}, set())
-            _check_predicate(step["predicate"], f"{where}.predicate", in_item)
-            predicates.append(step["predicate"])
-        elif kind == "map" and not mapped and not reduced:
-            mapped = _mapping(step, where, in_item)
-        elif kind == "reduce" and not reduced:
-            reduced = _reduction(step, where, mapped)
-        else:
-            raise SeedError(where, "only filter steps, then one map and one reduce, are emulated")
-    return _text(entry["name"], f"{path}.name"), Selector(
-        tuple(predicates), mapped, reduced, every(predicates)
-    )
-
-
-def _check_predicate(block: Any, path: str, known: Known) -> None:
-    check_blocks([block], path, known)
-    if block["type"] == "group":
-        for index, inner in enumerate(block["blocks"]):
-            _check_predicate(inner, f"{path}.blocks[{index}]", known)
-    elif "inCollection" in block["operator"] or not block["attribute"].startswith("$Item."):
-        raise SeedError(path, "a filter compares $Item names, and not with collections")
-
-
-def _mapping(step: Json, path: str, known: Known) -> str:
-    fields(step, path, {"type", "expression"}, set())
-    expression = _text(step["expression"], f"{path}.expression")
-    check_template(
-        expression if "{{" in expression else f"{{{{{expression}}}}}", f"{path}.expression", known
-    )
-    return expression
-
-
-def _reduction(step: Json, path: str, mapped: str) -> str:
-    fields(step, path, {"type", "operator"}, set())
-    one_of(step["operator"], f"{path}.operator", "max", "min", "sum", "count", "empty")
-    if not mapped and step["operator"] not in {"count", "empty"}:
-        raise SeedError(path, f"{step['operator']} needs a map step before it")
-    return str(step["operator"])
 
 
 def _codes(entry: Json, path: str, kind: str) -> list[tuple[int, Json]]:
@@ -375,7 +262,7 @@ def _codes(entry: Json, path: str, kind: str) -> list[tuple[int, Json]]:
     for where, row in many(entry.get(kind, []), f"{path}.{kind}"):
         fields(row, where, required, optional)
         code = "value" if kind == "coupons" else "code"
-        _text(row[code], f"{where}.{code}", 4)
+        text(row[code], f"{where}.{code}", 4)
         rows.append((entry["id"], {**row, **_checked_code(row, where)}))
     return rows
 
@@ -383,7 +270,7 @@ def _codes(entry: Json, path: str, kind: str) -> list[tuple[int, Json]]:
 def _checked_code(row: Json, path: str) -> Json:
     times = {name: moment(row.get(name), f"{path}.{name}") for name in ("startDate", "expiryDate")}
     for name in ("usageLimit", "reservationLimit"):
-        _whole(row.get(name, 0), f"{path}.{name}")
-    money = _number(row.get("discountLimit", 0), f"{path}.discountLimit")
+        whole(row.get(name, 0), f"{path}.{name}")
+    money = number(row.get("discountLimit", 0), f"{path}.discountLimit")
     limits = _limits(row, path, ("Profile",))
     return {**times, "discountLimit": money or None, "limits": limits}

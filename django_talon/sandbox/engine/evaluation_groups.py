@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .blocks import SeedError, fields, many, one_of
+from .errors import SeedError
+from .seed_fields import fields, many, one_of
 from .state import Group, Json
 
 _MODES = ("stackable", "listOrder", "lowestDiscount", "highestDiscount")

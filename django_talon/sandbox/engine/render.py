@@ -3,41 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime, timezone
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from . import budgets, coupons, totals
-from .state import (
-    Application,
-    Campaign,
-    CodeSettings,
-    Coupon,
-    Effect,
-    Event,
-    Failure,
-    Giveaway,
-    Json,
-    Limit,
-    Profile,
-    Referral,
-    Return,
-    Session,
-)
+from . import totals
+from .state import Effect, Event, Failure, Giveaway, Json, Profile, Return, Session
+from .writing import present, time
 
 ACCOUNT_ID = 1
 EMPTY_LOYALTY: Json = {"programs": {}}
-
-
-def time(moment: datetime) -> str:
-    """Return RFC 3339 in UTC with milliseconds, as the real API writes it."""
-    utc = moment.astimezone(timezone.utc)
-    return utc.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _present(**optional: Any) -> Json:
-    shown = {name: value for name, value in optional.items() if value not in (None, "")}
-    return {n: time(v) if isinstance(v, datetime) else v for n, v in shown.items()}
 
 
 def profile(entity: Profile, audiences: dict[int, str] | None = None) -> Json:
@@ -217,7 +192,7 @@ def event(entity: Event, effects: list[Effect] | None = None) -> Json:
         "type": entity.type,
         "attributes": entity.attributes,
         "sessionId": entity.session_id,
-        **_present(storeIntegrationId=entity.store_integration_id),
+        **present(storeIntegrationId=entity.store_integration_id),
         "effects": [effect_v1(effect) for effect in effects],
         "ledgerEntries": [],
         "meta": _meta(effects),
@@ -235,7 +210,7 @@ def advanced_event(entity: Event) -> Json:
         "type": entity.type,
         "attributes": entity.attributes,
         "effects": [effect_v1(effect) for effect in entity.effects],
-        **_present(
+        **present(
             connectedSessionId=entity.connected_session_id,
             storeIntegrationId=entity.store_integration_id,
         ),
@@ -253,136 +228,3 @@ def _meta(effects: list[Effect]) -> Json:
                 detail[f"{name}Id"] = effect.triggered_by_coupon
             meta[f"{name}RejectionReason"] = detail
     return meta
-
-
-def coupon(entity: Coupon) -> Json:
-    """Return a ``Coupon``."""
-    return {
-        "id": entity.id,
-        "created": time(entity.created),
-        "campaignId": entity.campaign_id,
-        "value": entity.value,
-        "usageLimit": entity.usage_limit,
-        "usageCounter": entity.usage_counter,
-        "reservation": entity.reservation,
-        "isReservationMandatory": entity.is_reservation_mandatory,
-        "implicitlyReserved": entity.implicitly_reserved,
-        "reservationCounter": len(entity.reserved_for),
-        "attributes": entity.attributes,
-        "discountCounter": entity.discount_counter,
-        **_money(entity),
-        "limits": [_limit(limit) for limit in entity.limits],
-        **_present(
-            startDate=entity.start_date,
-            expiryDate=entity.expiry_date,
-            recipientIntegrationId=entity.recipient_integration_id,
-        ),
-    }
-
-
-def _money(entity: Coupon) -> Json:
-    shown: Json = {"reservationLimit": entity.reservation_limit} if entity.reservation_limit else {}
-    if entity.discount_limit:
-        left = entity.discount_limit - entity.discount_counter
-        shown |= {"discountLimit": entity.discount_limit, "discountRemainder": left}
-    return shown
-
-
-def _limit(limit: Limit) -> Json:
-    shown: Json = {"action": limit.action, "limit": limit.limit, "entities": list(limit.entities)}
-    return {**shown, "period": limit.period} if limit.period else shown
-
-
-def session_coupon(entity: Coupon, profile_id: str) -> Json:
-    """Return an ``IntegrationCoupon``: a coupon as one profile sees it."""
-    return {**coupon(entity), "profileRedemptionCount": entity.redeemed_by[profile_id]}
-
-
-def inventory_coupon(
-    application: Application, entity: Coupon, profile_id: str, now: datetime
-) -> Json:
-    """Return an ``InventoryCoupon``."""
-    state = coupons.wallet_state(application, entity, profile_id, now)
-    return {**session_coupon(entity, profile_id), "state": state}
-
-
-def referral(entity: Referral) -> Json:
-    """Return a ``Referral``."""
-    return {
-        "id": entity.id,
-        "created": time(entity.created),
-        "campaignId": entity.campaign_id,
-        "advocateProfileIntegrationId": entity.advocate,
-        "code": entity.code,
-        "usageCounter": entity.usage_counter,
-        "usageLimit": entity.usage_limit,
-        "attributes": entity.attributes,
-        **_present(
-            friendProfileIntegrationId=entity.friend,
-            startDate=entity.start_date,
-            expiryDate=entity.expiry_date,
-        ),
-    }
-
-
-def inventory_referral(entity: Referral) -> Json:
-    """Return an ``InventoryReferral``."""
-    return {**referral(entity), "referredCustomers": entity.referred}
-
-
-def campaign(entity: Campaign, application: Application, now: datetime) -> Json:
-    """Return a ``Campaign``."""
-    return {
-        "id": entity.id,
-        "created": time(application.created),
-        "applicationId": application.id,
-        "userId": 1,
-        "name": entity.name,
-        "description": entity.description,
-        "state": entity.state,
-        "frontendState": _frontend_state(entity, now),
-        "activeRulesetId": entity.id,
-        "tags": list(entity.tags),
-        "features": list(entity.features),
-        "attributes": entity.attributes,
-        "limits": [_limit(limit) for limit in entity.limits],
-        "couponSettings": _codes(entity.coupon_codes),
-        "referralSettings": _codes(entity.referral_codes),
-        "type": "advanced",
-        "reevaluateOnReturn": False,
-        "storesImported": False,
-        **_counters(entity, application),
-        **_present(startTime=entity.start_time, endTime=entity.end_time),
-    }
-
-
-_COUNTERS = {
-    "couponRedemptionCount": "redeemCoupon",
-    "referralRedemptionCount": "redeemReferral",
-    "discountCount": "setDiscount",
-    "discountEffectCount": "setDiscountEffect",
-    "couponCreationCount": "createCoupon",
-    "referralCreationCount": "createReferral",
-    "customEffectCount": "customEffect",
-    "addFreeItemEffectCount": "addFreeItemEffect",
-    "awardedGiveawaysCount": "awardGiveaway",
-    "callApiEffectCount": "callApi",
-}
-
-
-def _counters(entity: Campaign, application: Application) -> Json:
-    spent = application.spent
-    return {n: spent.get(budgets.tally(entity.id, a), Decimal(0)) for n, a in _COUNTERS.items()}
-
-
-def _codes(settings: CodeSettings) -> Json:
-    return {"validCharacters": list(settings.characters), "couponPattern": settings.pattern}
-
-
-def _frontend_state(entity: Campaign, now: datetime) -> str:
-    if entity.state != "enabled":
-        return entity.state
-    if entity.start_time is not None and entity.start_time > now:
-        return "scheduled"
-    ended = entity.end_time is not None and entity.end_time <= now
-    return "expired" if ended else "running"

@@ -11,7 +11,7 @@ from django_talon.sandbox.operations import EMULATED, OPERATIONS
 PAGE = Path(__file__).parents[3] / "SANDBOX.md"
 
 
-def test_every_operation_is_marked():
+def test_emu_26_every_operation_is_marked():
     rows = re.findall(r"^\| (\w+) \| `(\w+) (/v\S+)` \| (\w+)", PAGE.read_text(), re.MULTILINE)
     marked = {(name, method): state for name, method, _, state in rows}
     assert set(marked) == {(operation.name, operation.method) for operation in OPERATIONS}
