@@ -88,16 +88,16 @@ def body(items: int = 20) -> bytes:
     return json.dumps({"customerSession": session, "responseContent": ["customerSession"]}).encode()
 
 
-def run(sandbox: Sandbox, sent: bytes, seconds: float) -> tuple[int, float]:
-    """Send updates for so long; return how many were answered in how many seconds."""
-    began, done = time.perf_counter(), 0
+def run(sandbox: Sandbox, sent: bytes, seconds: float) -> tuple[int, float, float]:
+    """Send updates for so long; return how many were answered, in what wall and core time."""
+    began, busy, done = time.perf_counter(), time.process_time(), 0
     while time.perf_counter() - began < seconds:
         target = f"/v2/customer_sessions/s-{done % 500}"
         answer = sandbox.handle(wire.Request("PUT", target, HEADERS, sent))
         assert isinstance(answer, wire.Answer)
         assert answer.status == 200
         done += 1
-    return done, time.perf_counter() - began
+    return done, time.perf_counter() - began, time.process_time() - busy
 
 
 def main() -> None:
@@ -119,9 +119,10 @@ def main() -> None:
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
         return
     run(made, sent, 0.5)
-    done, took = run(made, sent, chosen.seconds)
-    speed = f"{done / took:.0f} a second, {1000 * took / done:.2f} ms each"
-    print(f"{done} updates in {took:.2f} s: {speed}")
+    done, took, busy = run(made, sent, chosen.seconds)
+    print(f"{done} updates in {took:.2f} s: {done / took:.0f} a second by the clock")
+    speed = f"{done / busy:.0f} a second of it, {1000 * busy / done:.2f} ms each"
+    print(f"{busy:.2f} s of one core: {speed}")
 
 
 if __name__ == "__main__":

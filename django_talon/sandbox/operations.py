@@ -153,6 +153,9 @@ ABSENT = tuple(
     Operation(*row, emulated=False, dialects=_NEW) for row in (*_ABSENT, *_ABSENT_LOYALTY)
 )
 OPERATIONS = (*EMULATED, *ABSENT)
+_BY_LENGTH: dict[int, list[Operation]] = {}
+for _operation in OPERATIONS:
+    _BY_LENGTH.setdefault(_operation.template.count("/"), []).append(_operation)
 
 
 def find(method: str, parts: list[str]) -> tuple[Operation | None, dict[str, str], list[str]]:
@@ -160,7 +163,8 @@ def find(method: str, parts: list[str]) -> tuple[Operation | None, dict[str, str
 
     A literal segment wins over a parameter because such templates stand first.
     """
-    fitting = [(op, found) for op in OPERATIONS if (found := op.match(parts)) is not None]
+    candidates = _BY_LENGTH.get(len(parts), [])
+    fitting = [(op, found) for op in candidates if (found := op.match(parts)) is not None]
     for operation, found in fitting:
         if operation.method == method:
             return operation, found, []

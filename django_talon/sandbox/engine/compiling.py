@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from . import operators
-from .errors import ConditionNotMetError
+from .errors import Told
 from .state import Json
 from .values import getter, item_getter
 
-Gate = Callable[[Any], Exception | None]
+Gate = Callable[[Any], "Told | None"]
 Predicate = Callable[[Json], bool]
 _OPERANDS = ("value", "min", "max", "start", "end")
 
@@ -24,11 +24,11 @@ def gate(blocks: tuple[Json, ...]) -> Gate | None:
     name, operator = first["attribute"], first["operator"]
     wanted = first.get("value", first.get("values", first.get("min")))
 
-    def look(names: Any) -> Exception | None:
+    def look(names: Any) -> Told | None:
         value = find(names)
         if test(value):
             return None
-        return ConditionNotMetError("{} is {}, wanted {} {}", name, value, operator, wanted)
+        return Told(("{} is {}, wanted {} {}", name, value, operator, wanted))
 
     return look
 

@@ -22,6 +22,16 @@ class LazyError(Exception):
         return str(template).format(*values)
 
 
+class Told(tuple[Any, ...]):
+    """Words put together only when somebody reads them: a template and its values."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        template, *values = self
+        return str(template).format(*values)
+
+
 class ConditionNotMetError(LazyError):
     """A condition of a rule does not hold."""
 

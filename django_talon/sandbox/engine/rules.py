@@ -13,7 +13,6 @@ from .state import Campaign, Coupon, Effect, Failure, Group, Json, Referral
 __all__ = ["Evaluation", "Scope", "evaluate"]
 
 _BLOCK_MODULES = (conditions, discounts, grants, minting)
-_NO_COUPON: list[Coupon | None] = [None]
 _REFERRAL_EFFECTS = {"acceptReferral", "rejectReferral"}
 
 
@@ -111,36 +110,42 @@ class _Run:
         return referral if referral is not None and referral.campaign_id == campaign.id else None
 
     def _campaign(self, campaign: Campaign) -> bool:
-        referral = self._referral_of(campaign)
-        coupons: list[Coupon | None] = [*self.coupons.get(campaign.id, ())]
-        triggered = False
-        for coupon in coupons or _NO_COUPON:
-            names = Names(self.scope, campaign, coupon, referral)
-            attempts = self._rules(names)
-            if coupon is not None or referral is not None:
-                self._reject_unaccepted(names, attempts)
-            triggered = triggered or any(attempt.passed for attempt in attempts)
+        referral, coupons = self._referral_of(campaign), self.coupons.get(campaign.id)
+        if coupons is None and referral is None:
+            triggered = self._without_code(campaign)
+        else:
+            passes: list[Coupon | None] = [*(coupons or ())] or [None]
+            tried = [self._with_code(campaign, coupon, referral) for coupon in passes]
+            triggered = any(tried)
         if triggered:
             self.evaluation.triggered.append(campaign.id)
         return triggered
 
-    def _rules(self, names: Names) -> list[Attempt]:
-        attempts, with_code = [], names.coupon is not None or names.referral is not None
-        for index, rule in enumerate(names.campaign.rules):
+    def _without_code(self, campaign: Campaign) -> bool:
+        names, triggered = Names(self.scope, campaign, None, None), False
+        for index, rule in enumerate(campaign.rules):
             if not self.session_event and not rule.checks_event:
                 continue
-            if rule.gate is not None and not with_code:
-                error = rule.gate(names)
-                if error is not None:
-                    self._note(names.campaign, index, rule.title, error)
-                    continue
-            attempts.append(Attempt(names, index, rule, self.evaluation).run())
-        return attempts
+            error = rule.gate(names) if rule.gate is not None else None
+            if error is None:
+                triggered = Attempt(names, index, rule, self.evaluation).run().passed or triggered
+            else:
+                group = self.evaluation.groups.get(campaign.id)
+                failure = Failure(campaign, index, rule.title, None, None, error, 0, None, group)
+                self.evaluation.failures.append(failure)
+        return triggered
 
-    def _note(self, campaign: Campaign, index: int, title: str, error: Exception) -> None:
-        group = self.evaluation.groups.get(campaign.id)
-        failure = Failure(campaign, index, title, None, None, error, 0, None, group)
-        self.evaluation.failures.append(failure)
+    def _with_code(
+        self, campaign: Campaign, coupon: Coupon | None, referral: Referral | None
+    ) -> bool:
+        names = Names(self.scope, campaign, coupon, referral)
+        attempts = [
+            Attempt(names, index, rule, self.evaluation).run()
+            for index, rule in enumerate(campaign.rules)
+            if self.session_event or rule.checks_event
+        ]
+        self._reject_unaccepted(names, attempts)
+        return any(attempt.passed for attempt in attempts)
 
     def _reject_unaccepted(self, names: Names, attempts: list[Attempt]) -> None:
         campaign, coupon, referral = names.campaign, names.coupon, names.referral

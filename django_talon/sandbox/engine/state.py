@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from .decisions import Decisions
+from .errors import Told
 
 Clock = Callable[[], datetime]
 Json = dict[str, Any]
@@ -79,7 +80,7 @@ class Failure(NamedTuple):
     title: str
     coupon: Coupon | None
     referral: Referral | None
-    error: Exception
+    error: Exception | Told
     condition: int | None = None
     effect: int | None = None
     group: Group | None = None
@@ -221,7 +222,7 @@ class Rule:
     checks_event: bool = False
     checks_coupon: bool = False
     checks_referral: bool = False
-    gate: Callable[[Any], Exception | None] | None = field(default=None, compare=False)
+    gate: Callable[[Any], Told | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
