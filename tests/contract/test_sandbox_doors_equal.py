@@ -78,7 +78,7 @@ def clients(servers, *, patient=True):
 
 
 def client(server, patient, *, url, adapter=None):
-    timeout, deadline = ((20.0, 30.0), 60.0) if patient else ((1.0, 1.0), 1.5)
+    timeout, deadline = ((20.0, 30.0), 60.0) if patient else ((20.0, 0.6), 1.0)
     return IntegrationClient(
         url, api_key=server.key("w"), timeout=timeout, deadline=deadline, adapter=adapter
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator
-from http.client import IncompleteRead
+from collections.abc import Generator, Iterator
+from http.client import HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPResponse
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NewConnectionError, ProtocolError, ReadTimeoutError
 
 from .. import control
 from ..gate import REFUSING, SWALLOWING
@@ -141,6 +141,22 @@ class _Bytes(io.RawIOBase):
         return next(self._pieces, b"")
 
 
+class _Trickle(HTTPResponse):
+    """A body that comes piece by piece, each at its time."""
+
+    def stream(
+        self, amt: int | None = None, decode_content: bool | None = None
+    ) -> Generator[bytes, None, None]:
+        """Give each piece as it comes, whatever the size asked for."""
+        source: _Bytes = self._fp  # type: ignore[assignment]
+        try:
+            yield from iter(source.read, b"")
+        except TimeoutError as error:
+            raise ReadTimeoutError(None, "", "Read timed out.") from error  # type: ignore[arg-type]
+        except (OSError, HTTPException) as error:
+            raise ProtocolError(f"Connection broken: {error!r}", error) from error
+
+
 def _response(
     request: requests.PreparedRequest, answer: Answer, patience: float | None = None
 ) -> requests.Response:
@@ -152,7 +168,7 @@ def _response(
     response = requests.Response()
     response.status_code = answer.status
     response.headers = CaseInsensitiveDict(answer.headers)
-    response.raw = HTTPResponse(
+    response.raw = (_Trickle if delivery.slow == "body" else HTTPResponse)(
         _Bytes(answer, patience),
         headers=dict(answer.headers),
         status=answer.status,
