@@ -7,10 +7,8 @@ import re
 from .operations import OPERATIONS, Operation
 
 PARTIAL = {
-    "updateCustomerSessionV2": "no loyalty, giveaways, achievements and audiences",
-    "updateCustomerProfileV2": "audiences are accepted and ignored",
-    "updateCustomerProfile": "audiences are accepted and ignored",
-    "getCustomerInventory": "loyalty, giveaways and achievements are empty",
+    "updateCustomerSessionV2": "no loyalty, achievements and bundles",
+    "getCustomerInventory": "loyalty and achievements are empty",
 }
 
 
