@@ -76,7 +76,7 @@ class Applier:
             if copy is None and visit.request.method != "GET" and not visit.dry:
                 entry.applied = True
                 _judge_applied(visit, held)
-            return Answer(status, answer.body, answer.headers, _frozen(answer.body))
+            return answer
 
 
 def _past(visit: Visit) -> World | None:
@@ -130,10 +130,6 @@ def _judge_edit(visit: Visit, refused: RefusedError) -> None:
     if stored is not None and stored.state != "open":
         details = f"session {stored.integration_id} is {stored.state}: {refused.reason}"
         visit.room.violations.note(monitors.AFTER_CLOSE, details, visit.entry)
-
-
-def _frozen(body: bytes) -> Any:
-    return wire.decode(body) if body else None
 
 
 def _check_ids(ids: dict[str, str]) -> None:

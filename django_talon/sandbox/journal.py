@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from . import wire
 from .clock import real_time, written
 from .engine.state import Clock
 from .wire import Answer, Json, Request
@@ -18,7 +19,10 @@ CAPACITY = 10_000
 
 @dataclass
 class Entry:
-    """One call. ``applied`` says whether the state change it asked for has happened."""
+    """One call. ``applied`` says whether the state change it asked for has happened.
+
+    ``answer`` is the JSON that was sent, read only when somebody looks.
+    """
 
     index: int
     world: str
@@ -33,7 +37,7 @@ class Entry:
     idempotency_key: str = ""
     body: Any = None
     status: int | None = None
-    answer: Any = None
+    answer: bytes = b""
     reason: str = ""
     ended: datetime | None = None
     outcome: str = "running"
@@ -64,7 +68,7 @@ class Entry:
             "idempotencyKey": self.idempotency_key,
             "body": self.body,
             "status": self.status,
-            "answer": self.answer,
+            "answer": wire.decode(self.answer) if self.answer else None,
             "reason": self.reason,
             "started": written(self.started),
             "ended": written(self.ended) if self.ended else None,
@@ -118,7 +122,8 @@ class Journal:
 
     def answered(self, entry: Entry, answer: Answer) -> None:
         """Complete an entry with its answer."""
-        entry.status, entry.answer = answer.status, answer.payload
+        entry.status = answer.status
+        entry.answer = answer.body if answer.payload is not None else b""
         entry.reason = answer.headers.get("X-Sandbox-Reason", "")
         self._end(entry, answer.delivery.outcome if answer.delivery else "answered")
 
