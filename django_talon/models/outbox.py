@@ -24,6 +24,7 @@ class Kind(models.TextChoices):
     MARK = "mark", _("may have changed")
     CLOSED = "closed", _("order closed")
     CANCELLED = "cancelled", _("order cancelled")
+    LINK = "link", _("order came of a cart")
     EVENT = "event", _("custom event")
     ERASE = "erase", _("erasure")
 

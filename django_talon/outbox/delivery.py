@@ -12,7 +12,7 @@ from django.db.models import F
 
 from django_talon.client import TalonError
 from django_talon.conf import TalonConfigurationError, conf
-from django_talon.models import DeadLetter, Erasure, Heartbeat, OutboxRow
+from django_talon.models import CustomerSession, DeadLetter, Erasure, Heartbeat, OutboxRow
 from django_talon.models.outbox import SCHEMA, TRANSITIONS, Kind
 from django_talon.outbox import answers, backoff, clock, endpoint, lanes
 from django_talon.outbox.erasure import deliver_erasure
@@ -20,6 +20,7 @@ from django_talon.outbox.profile_steps import NobodysEvent, deliver_event, deliv
 from django_talon.outbox.session_steps import (
     cart_key_of,
     deliver_cart,
+    deliver_link,
     deliver_order,
     subject_of,
 )
@@ -141,6 +142,8 @@ def _handler(row: OutboxRow) -> Callable[[Trip], None]:
         return deliver_event
     if row.kind == Kind.ERASE:
         return deliver_erasure
+    if row.kind == Kind.LINK:
+        return deliver_link
     role = row.aggregate.split(":", 1)[0]
     return {"cart": deliver_cart, "order": deliver_order, "customer": deliver_profile}[role]
 
@@ -192,10 +195,19 @@ def _forward(trip: Trip) -> None:
     row = trip.row
     if not row.lane.startswith("order:"):
         return
-    cart_key = cart_key_of(subject_of(row.aggregate), row)
+    cart_key = _linked_cart(trip) or cart_key_of(subject_of(row.aggregate), row)
     if cart_key:
         OutboxRow.objects.filter(lane=row.lane).update(lane=cart_key, claims=0)
         raise NotYet(clock.now())
+
+
+def _linked_cart(trip: Trip) -> str:
+    """Return the cart that ``talon.link`` named for an order of this lane, now or before."""
+    for row in [*trip.rows, *trip.following]:
+        if row.kind == Kind.LINK:
+            return str((row.payload or {})["cart"])
+    known = CustomerSession.objects.filter(order=trip.aggregate).order_by("-pk").first()
+    return known.cart if known else ""
 
 
 def _come_back(trip: Trip, until: datetime) -> None:

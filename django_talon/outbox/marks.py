@@ -104,11 +104,20 @@ def owner_rows(adapter: Adapter, role: str, attname: str, part: Any) -> list[Row
 
 
 def link(cart: Any, order: Any) -> None:
-    """Say that this order came of this cart, where no field of the order says so."""
+    """Say that this order came of this cart, where no field of the order says so.
+
+    Call it right after the order and its lines were saved: it has to arrive
+    with them, before a session of its own is made for the order.
+    """
     adapter = adapter_for(cart)
     [row] = order_rows(adapter, order)
-    lane = adapter.key("cart", cart.pk)
-    insert([Row(lane=lane, aggregate=row.aggregate, kind=row.kind)], clock.outbox_alias())
+    key = adapter.key("cart", cart.pk)
+    # In both lanes: whichever is served first has to know.
+    links = [
+        Row(lane=lane, aggregate=row.aggregate, kind=Kind.LINK, payload={"cart": key})
+        for lane in dict.fromkeys([row.lane, key])
+    ]
+    insert([*links, row], clock.outbox_alias())
 
 
 def merged(source: Any, target: Any) -> None:

@@ -64,7 +64,7 @@ def is_past(subject: Subject) -> bool:
 def _let_go(trip: Trip, session: CustomerSession | None) -> None:
     """The cart is gone: cancel its session, unless an order has it or is about to."""
     is_free = session is not None and not session.order and session.state == SessionState.OPEN
-    if session is None or not is_free or _order_follows(trip, {Kind.CLOSED, Kind.MARK}):
+    if session is None or not is_free or _order_follows(trip, {Kind.CLOSED, Kind.MARK, Kind.LINK}):
         answers.forget(trip.ids)
         return
     app = sessions.application_of(session, None)
@@ -205,6 +205,12 @@ def deliver_order(trip: Trip) -> None:
         _tell_the_state(trip, subject)
     else:
         _deliver_open_order(trip, subject, session)
+
+
+def deliver_link(trip: Trip) -> None:
+    """Let an order have the session of the cart that ``talon.link`` named."""
+    sessions.of_order(trip.aggregate, (trip.row.payload or {})["cart"])
+    answers.forget(trip.ids)
 
 
 def _tell_the_state(trip: Trip, subject: Subject) -> None:

@@ -208,7 +208,8 @@ class Adapter:
         """Return the customer, or ``None`` for a guest."""
         ordered = self.role_of(cart_or_order) == "order"
         path = (self.order_customer or self.cart_customer) if ordered else self.cart_customer
-        return paths.resolve(cart_or_order, path) if path else None
+        with naming(cart_or_order):
+            return paths.resolve(cart_or_order, path) if path else None
 
     def cart_pk_of(self, order: Any) -> Any:
         """Return the key of the cart an order came from without a query, or ``None``."""

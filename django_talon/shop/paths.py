@@ -13,7 +13,8 @@ from django.db import models
 def resolve(instance: Any, path: str) -> Any:
     """Follow ``path`` through fields, properties, dict keys and methods without arguments.
 
-    A missing row or key on the way gives ``None``.
+    A missing row or key on the way gives ``None``; a name that does not exist
+    raises `ValueError`.
     """
     value = instance
     for name in path.split("."):
@@ -30,6 +31,8 @@ def _step(value: Any, name: str) -> Any:
         found = getattr(value, name)
     except ObjectDoesNotExist:
         return None
+    except AttributeError as error:
+        raise ValueError(f"{type(value).__name__} has no {name!r}") from error
     if callable(found) and not isinstance(found, models.Manager):
         return found()
     return found

@@ -463,14 +463,42 @@ def test_an_order_cancelled_before_any_answer_came_is_cancelled(talon):
     assert not DeadLetter.objects.exists()
 
 
-def test_link_tells_of_an_order_without_a_field_for_its_cart(talon):
+@pytest.mark.parametrize("later", ["nothing", "cart deleted", "paid later"])
+@pytest.mark.parametrize("known", [True, False], ids=["cart sent", "cart not sent yet"])
+def test_link_tells_of_an_order_without_a_field_for_its_cart(talon, known, later):
     cart = cart_with(("mug", "10.00", 1), user=customer())
+    django_talon.evaluate(cart, enter=["WELCOME10"]) if known else None
+    if known:
+        deliver_all()
+    with transaction.atomic():
+        order = order_without_cart(cart, "draft" if later == "paid later" else "paid")
+        django_talon.link(cart, order)
+        if later == "cart deleted":
+            cart.delete()
     deliver_all()
-    with django_talon.paused():
-        order = order_of(cart)
-        Order.objects.filter(pk=order.pk).update(cart=None)
-    order.refresh_from_db()
-    django_talon.link(cart, order)
-    deliver_all()
-    assert states(talon) == ["open", "closed"]
-    assert CustomerSession.objects.count() == 1
+    if later == "paid later":
+        order.status = "paid"
+        order.save()
+        deliver_all()
+    assert states(talon)[-1] == "closed"
+    assert session_calls(talon)[-1]["couponCodes"] == (["WELCOME10"] if known else [])
+    assert len({body["id"] for body in session_calls(talon)}) == 1
+    assert CustomerSession.objects.get().state == "closed"
+
+
+def order_without_cart(cart, status):
+    """Place an order in a shop whose orders do not know their cart."""
+    order = Order.objects.create(
+        user=cart.user,
+        status=status,
+        name="",
+        street="",
+        postcode="",
+        city="",
+        shipping_price=0,
+        discount=0,
+        total=0,
+    )
+    for item in cart.items.all():
+        order.lines.create(product=item.product, unit_price=item.unit_price, quantity=1)
+    return order
