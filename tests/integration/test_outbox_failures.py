@@ -488,3 +488,10 @@ def test_lines_without_quantity_are_left_out_and_one_without_sku_is_told(talon):
     entry.save()
     deliver_all()
     assert "the sku is empty" in DeadLetter.objects.get().reason
+
+
+def test_a_path_that_leads_nowhere_names_the_row(talon, monkeypatch):
+    monkeypatch.setattr(BagShop, "cart_customer", "owner")
+    bag = Bag.objects.create()
+    deliver_all()
+    assert DeadLetter.objects.get().reason == f"shops.Bag {bag.pk}: Bag has no 'owner'"

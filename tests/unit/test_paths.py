@@ -51,8 +51,9 @@ def test_resolve(path: str, value: Any):
 
 
 def test_resolve_hides_no_mistakes():
-    with pytest.raises(AttributeError):
+    with pytest.raises(ValueError, match="SimpleNamespace has no 'price'") as caught:
         paths.resolve(SimpleNamespace(), "price")
+    assert isinstance(caught.value.__cause__, AttributeError)
     with pytest.raises(ZeroDivisionError):
         paths.resolve(SimpleNamespace(nobody=Nobody()), "nobody.broken")
 
