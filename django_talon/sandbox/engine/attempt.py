@@ -120,7 +120,7 @@ class Attempt:
             None if is_condition else max(self.awards, 0),
             group,
         )
-        self.evaluation.failures.append(self.failure)
+        self.evaluation.failures.add(self.failure)
 
     def all(self, blocks: tuple[Json, ...] | list[Json]) -> None:
         """Run blocks one after the other."""

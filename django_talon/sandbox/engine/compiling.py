@@ -7,10 +7,9 @@ from typing import Any
 
 from . import operators
 from .errors import Told
-from .state import Json
+from .state import Gate, Json
 from .values import getter, item_getter
 
-Gate = Callable[[Any], "Told | None"]
 Predicate = Callable[[Json], bool]
 _OPERANDS = ("value", "min", "max", "start", "end")
 
@@ -24,13 +23,10 @@ def gate(blocks: tuple[Json, ...]) -> Gate | None:
     name, operator = first["attribute"], first["operator"]
     wanted = first.get("value", first.get("values", first.get("min")))
 
-    def look(names: Any) -> Told | None:
-        value = find(names)
-        if test(value):
-            return None
+    def why(value: Any) -> Told:
         return Told(("{} is {}, wanted {} {}", name, value, operator, wanted))
 
-    return look
+    return Gate(find, test, why)
 
 
 def _is_plain(block: Json) -> bool:

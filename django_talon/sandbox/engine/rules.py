@@ -8,7 +8,7 @@ from decimal import Decimal
 from . import conditions, discounts, grants, minting
 from .attempt import Attempt, OverBudgetError
 from .scope import Evaluation, Names, Scope
-from .state import Campaign, Coupon, Effect, Failure, Group, Json, Referral
+from .state import Campaign, Coupon, Effect, Group, Json, Referral
 
 __all__ = ["Evaluation", "Scope", "evaluate"]
 
@@ -85,7 +85,7 @@ class _Run:
         triggered = self._element(element, group)
         value = evaluation.discounted_since(mark)
         evaluation.rewind(mark)
-        del evaluation.failures[failures:]
+        evaluation.failures.cut(failures)
         return value if triggered else None
 
     def _exclude(self, element: Group | int, why: str) -> None:
@@ -126,13 +126,13 @@ class _Run:
         for index, rule in enumerate(campaign.rules):
             if not self.session_event and not rule.checks_event:
                 continue
-            error = rule.gate(names) if rule.gate is not None else None
-            if error is None:
-                triggered = Attempt(names, index, rule, self.evaluation).run().passed or triggered
-            else:
-                group = self.evaluation.groups.get(campaign.id)
-                failure = Failure(campaign, index, rule.title, None, None, error, 0, None, group)
-                self.evaluation.failures.append(failure)
+            if rule.gate is not None:
+                value = rule.gate.find(names)
+                if not rule.gate.test(value):
+                    group = self.evaluation.groups.get(campaign.id)
+                    self.evaluation.failures.silent(campaign, index, value, group)
+                    continue
+            triggered = Attempt(names, index, rule, self.evaluation).run().passed or triggered
         return triggered
 
     def _with_code(

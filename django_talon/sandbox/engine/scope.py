@@ -16,7 +16,7 @@ from .state import (
     Coupon,
     Effect,
     Event,
-    Failure,
+    Failures,
     Giveaway,
     Group,
     Profile,
@@ -139,7 +139,7 @@ class Evaluation:
     """
 
     effects: list[Effect] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
     triggered: list[int] = field(default_factory=list)
     redeemed_coupons: list[str] = field(default_factory=list)
     redeemed_referral: str = ""

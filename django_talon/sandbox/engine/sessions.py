@@ -228,7 +228,7 @@ def _edited(stored: Session, sent: Session) -> list[str]:
 def _replayed(stored: Session) -> Outcome:
     """Answer a repeated close or cancellation as the first time; nothing is counted twice."""
     effects = stored.rollbacks if stored.state == "cancelled" else stored.effects
-    evaluation = rules.Evaluation(effects=list(effects), failures=list(stored.failures))
+    evaluation = rules.Evaluation(effects=list(effects), failures=stored.failures)
     evaluation.triggered = list(dict.fromkeys(e.campaign_id for e in effects if e.campaign_id > 0))
     assert stored.last_event is not None, "stored sessions have an event"  # noqa: S101
     return Outcome(stored, evaluation, stored.last_event)

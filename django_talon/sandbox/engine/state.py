@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -59,6 +59,14 @@ class Profile:
     giveaways: list[Giveaway] = field(default_factory=list)
 
 
+class Gate(NamedTuple):
+    """The first condition of a rule: where its value is found, whether it holds, why not."""
+
+    find: Callable[[Any], Any]
+    test: Callable[[Any], bool]
+    why: Callable[[Any], Told]
+
+
 class Effect(NamedTuple):
     """One entry of an answer. ``campaign_id`` is -1 where no campaign owns it."""
 
@@ -84,6 +92,45 @@ class Failure(NamedTuple):
     condition: int | None = None
     effect: int | None = None
     group: Group | None = None
+
+
+class Failures:
+    """Silent rules in order, kept as plain values; each ``Failure`` is made when looked at."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self) -> None:
+        self._rows: list[Any] = []
+
+    def add(self, failure: Failure) -> None:
+        """Note a rule that was tried."""
+        self._rows += (failure, 0, None, None)
+
+    def silent(self, campaign: Campaign, place: int, value: Any, group: Group | None) -> None:
+        """Note a rule whose gate held a value back."""
+        self._rows += (campaign, place, value, group)
+
+    def cut(self, length: int) -> None:
+        """Forget all but so many."""
+        del self._rows[length * 4 :]
+
+    def __len__(self) -> int:
+        return len(self._rows) // 4
+
+    def __iter__(self) -> Iterator[Failure]:
+        rows = iter(self._rows)
+        for owner, place, value, group in zip(rows, rows, rows, rows, strict=True):
+            if isinstance(owner, Failure):
+                yield owner
+            else:
+                yield _refused(owner, place, value, group)
+
+
+def _refused(campaign: Campaign, place: int, value: Any, group: Group | None) -> Failure:
+    rule = campaign.rules[place]
+    assert rule.gate is not None, "only gates hold rules back"  # noqa: S101
+    error = rule.gate.why(value)
+    return Failure(campaign, place, rule.title, None, None, error, 0, None, group)
 
 
 @dataclass
@@ -127,7 +174,7 @@ class Session:
     rollbacks: list[Effect] = field(default_factory=list)
     redeemed_coupons: list[str] = field(default_factory=list)
     redeemed_referral: str = ""
-    failures: list[Failure] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
     undone: list[Effect] = field(default_factory=list)
     spent: dict[Hashable, Decimal] = field(default_factory=dict)
     minted: dict[Hashable, str] = field(default_factory=dict)
@@ -222,7 +269,7 @@ class Rule:
     checks_event: bool = False
     checks_coupon: bool = False
     checks_referral: bool = False
-    gate: Callable[[Any], Told | None] | None = field(default=None, compare=False)
+    gate: Gate | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
