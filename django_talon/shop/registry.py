@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from django_talon.shop.adapter import Adapter
 
 A = TypeVar("A", bound=type[Adapter])
+
+TEXTS = (
+    *("cart", "cart_customer", "cart_items", "order", "order_cart", "order_customer"),
+    *("order_items", "order_state", "order_created"),
+)
+MAPPINGS = ("item", "order_item", "cart_attributes", "order_attributes", "customer_attributes")
 
 _adapters: dict[str, Adapter] = {}
 
@@ -31,8 +38,37 @@ def registered() -> list[Adapter]:
 
 
 def adapters() -> list[Adapter]:
-    """Return the registered adapters whose models exist; a system check names the others."""
-    return [adapter for adapter in registered() if not adapter.wrong_model()]
+    """Return the registered adapters that can be used; a system check names the others."""
+    return [adapter for adapter in registered() if _is_usable(adapter)]
+
+
+def _is_usable(adapter: Adapter) -> bool:
+    return not any(wrong_types(adapter)) and not adapter.wrong_model()
+
+
+def wrong_types(adapter: Adapter) -> Iterator[str]:
+    """Say which attributes are of a type that nothing can be read from."""
+    for name in TEXTS:
+        value = getattr(adapter, name)
+        if not isinstance(value, str):
+            yield f"{name} = {value!r} is not text."
+    for name in MAPPINGS:
+        yield from _wrong_paths(name, getattr(adapter, name), may_nest=name.endswith("item"))
+    if not isinstance(adapter.order_states, Mapping):
+        yield f"order_states = {adapter.order_states!r} is not a dict."
+    if not isinstance(adapter.ignore_fields, set | frozenset | list | tuple):
+        yield f"ignore_fields = {adapter.ignore_fields!r} is not a set."
+
+
+def _wrong_paths(name: str, mapping: Any, *, may_nest: bool = False) -> Iterator[str]:
+    if not isinstance(mapping, Mapping):
+        yield f"{name} = {mapping!r} is not a dict."
+        return
+    for key, path in mapping.items():
+        if may_nest and key == "attributes":
+            yield from _wrong_paths(f"{name}['attributes']", path)
+        elif not isinstance(path, str):
+            yield f"{name}[{key!r}] = {path!r} is not a path."
 
 
 def adapter_for(instance: Any) -> Adapter:

@@ -363,10 +363,12 @@ def test_W004_no_admin_of_the_customers(only: Any):
     only(type("Members", (Shop,), {"cart": "shops.Bag", "cart_customer": "member"}))
     assert check_admin() == [
         CheckWarning(
-            "No admin of a customer model was found for the Talon.One actions.",
+            "No admin of shops.Member was found for the Talon.One actions.",
             hint=(
-                "Register one before django_talon in INSTALLED_APPS, use TalonCustomerAdminMixin"
-                " on your own admin site, or set TALON_ONE['ADMIN_ACTIONS'] = False."
+                "No ModelAdmin of the customer model is registered on Django's own admin site, or"
+                " django_talon stands before django.contrib.admin in INSTALLED_APPS. On another"
+                " admin site use `from django_talon.admin import TalonCustomerAdminMixin`. To do"
+                " without the actions set TALON_ONE['ADMIN_ACTIONS'] = False."
             ),
             id="django_talon.W004",
         )

@@ -1,0 +1,149 @@
+"""The paths of adapters: that each leads to something, and to the right kind of thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.core.checks import CheckMessage
+
+from django_talon.checks.messages import check_error
+from django_talon.shop import paths
+from django_talon.shop.adapter import ITEM_KEYS, Adapter, flat
+
+DOTTED = "Paths are dotted names."
+
+#: An attribute with its path, what is wrong with it, and a hint.
+Problem = tuple[str, str, str, str]
+
+
+def check_paths(adapter: Adapter, models: Mapping[str, Any]) -> list[CheckMessage]:
+    """Check each path of an adapter against the fields of the models it starts at."""
+    problems = [
+        *_simple(adapter, models),
+        *_customers(adapter, models),
+        *_relations(adapter, models),
+        *_items(adapter, models),
+    ]
+    name = type(adapter).__name__
+    return [
+        check_error(10, f"{name}.{attribute} = {path!r}: {problem}", hint)
+        for attribute, path, problem, hint in problems
+    ]
+
+
+def _simple(adapter: Adapter, models: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check the paths that may lead to anything."""
+    named = [("order", "order_cart", adapter.order_cart)]
+    if adapter.order_states:
+        named.append(("order", "order_state", adapter.order_state))
+    named.append(("order", "order_created", adapter.order_created))
+    for role in ("cart", "order", "customer"):
+        attribute = f"{role}_attributes"
+        named += [(role, attribute, path) for path in flat(getattr(adapter, attribute))]
+    for role, attribute, path in named:
+        if models[role] and path and (problem := paths.problem(models[role], path)):
+            yield attribute, path, problem, DOTTED
+
+
+def _customers(adapter: Adapter, models: Mapping[str, Any]) -> Iterator[Problem]:
+    of_cart = adapter.cart_customer
+    problem = _no_customer(models["cart"], of_cart)
+    if problem:
+        yield "cart_customer", of_cart, problem, DOTTED
+    if models["order"] is None or adapter.is_one_model:
+        return
+    of_order = adapter.order_customer
+    if of_order and (wrong := _no_customer(models["order"], of_order)):
+        yield "order_customer", of_order, wrong, DOTTED
+    if not of_order and not problem and (wrong := _no_customer(models["order"], of_cart)):
+        hint = "Set order_customer: without it, cart_customer is read from the order too."
+        yield "order_customer", of_cart, wrong, hint
+
+
+def _no_customer(model: Any, path: str) -> str:
+    """Say why a path leads to no customer; an empty string if it does, or is empty."""
+    if not path:
+        return ""
+    if problem := paths.problem(model, path):
+        return problem
+    field, name = _last(model, path)
+    is_key = field is not None and field.concrete and name != field.name
+    if field is None or (field.is_relation and not is_key and not _is_to_many(field)):
+        return ""
+    return f"{field.model._meta.label}.{name} is no relation to a customer."
+
+
+def _last(model: Any, path: str) -> tuple[Any, str]:
+    """Return the field that a path ends at, or ``None`` where fields do not tell, and its name."""
+    *way, name = path.split(".")
+    owner = paths.model_at(model, ".".join(way)) if way else model
+    return (paths.field_at(owner, name) if owner else None), name
+
+
+def _is_to_many(field: Any) -> bool:
+    return bool(field.one_to_many or field.many_to_many)
+
+
+def _relations(adapter: Adapter, models: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check the relations to the lines."""
+    for role in ("cart", "order"):
+        attribute = f"{role}_items"
+        path = getattr(adapter, attribute)
+        if not path or models[role] is None:
+            continue
+        if problem := paths.problem(models[role], path):
+            yield attribute, path, problem, DOTTED
+        elif not _may_be_lines(models[role], path):
+            problem = f"{models[role]._meta.label}.{path} is no relation to lines."
+            yield attribute, path, problem, "Name the reverse relation to the lines."
+
+
+def _may_be_lines(model: Any, name: str) -> bool:
+    field = paths.field_at(model, name)
+    return field is None or _is_to_many(field)
+
+
+def _items(adapter: Adapter, models: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check the paths of lines, if the way to the lines is right."""
+    of_cart = _line(models["cart"], adapter.cart_items)
+    of_order = None if adapter.is_one_model else _line(models["order"], adapter.order_items)
+    wrong = set()
+    for path in flat(adapter.item):
+        if of_cart and (problem := paths.problem(of_cart, path)):
+            wrong.add(path)
+            yield "item", path, problem, DOTTED
+    for path in flat(adapter.order_item or adapter.item):
+        problem = paths.problem(of_order, path) if of_order else ""
+        if problem and adapter.order_item:
+            yield "order_item", path, problem, DOTTED
+        elif problem and path not in wrong:
+            hint = "The lines of an order have other names: set order_item."
+            yield "item", path, problem, hint
+
+
+def _line(model: Any, relation: str) -> Any:
+    field = paths.field_at(model, relation) if model and relation else None
+    return field.related_model if field and _is_to_many(field) else None
+
+
+def check_items(adapter: Adapter) -> Iterator[CheckMessage]:
+    """Check that `Adapter.items` is told all that it needs, unless it is overridden."""
+    if type(adapter).items is not Adapter.items:
+        return
+    name = type(adapter).__name__
+    for attribute in ("item", "order_item") if adapter.order_item else ("item",):
+        missing = [key for key in ITEM_KEYS if key not in getattr(adapter, attribute)]
+        if missing:
+            hint = "Say where a line has them, or override items()."
+            yield check_error(11, f"{name}.{attribute} lacks {', '.join(missing)}.", hint)
+    for attribute in _unnamed(adapter):
+        hint = "Name the reverse relation to the lines, or override items()."
+        yield check_error(14, f"{name}.{attribute} is empty.", hint)
+
+
+def _unnamed(adapter: Adapter) -> list[str]:
+    """Return which of the relations that `Adapter.items` reads are not named."""
+    needs_two = bool(adapter.order) and not adapter.is_one_model
+    needed = ("cart_items", "order_items") if needs_two else ("cart_items",)
+    return [attribute for attribute in needed if not getattr(adapter, attribute)]
