@@ -4,6 +4,8 @@ VENV ?= .venv
 PYTHON ?=
 ONCE ?=
 READY ?=
+# Tests that run side by side.
+JOBS ?= 2
 
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3.10 python3 python)
 BIN := $(VENV)/bin
@@ -34,7 +36,7 @@ lint: $(STAMP) ## Check style, types, layers and migrations
 
 quick-tests: $(STAMP)
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(QUICK_TESTS)
+	$(BIN)/coverage run -m pytest -n $(JOBS) $(QUICK_TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
