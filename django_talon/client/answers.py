@@ -95,7 +95,7 @@ def _redirected(answer: Answer, operation: str) -> errors.TalonRedirected:
 
 def _unreadable(answer: Answer, operation: str) -> errors.TalonUnreadableAnswer:
     kind = answer.headers.get("Content-Type", "no type").split(";")[0][:80]
-    size = "too long" if answer.body is None else f"{len(answer.body)} bytes"
+    size = "too long or badly packed" if answer.body is None else f"{len(answer.body)} bytes"
     return errors.TalonUnreadableAnswer(
         f"{operation} was answered with {answer.status}, but with a body ({kind}, {size}) that"
         " is not the JSON asked for. Is something between us and Talon.One?",

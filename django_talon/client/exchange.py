@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from email.message import Message
 from typing import NamedTuple
 
 #: No answer may be longer, in bytes, neither packed nor unpacked.
@@ -22,10 +21,10 @@ class Outgoing(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back. `body` is unpacked, or None if it is longer than allowed."""
+    """What came back. `body` is unpacked, or None if that is too long or not possible."""
 
     status: int
-    headers: Message | Mapping[str, str]
+    headers: Mapping[str, str]
     body: bytes | None
 
 

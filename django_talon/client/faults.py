@@ -6,6 +6,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from urllib3 import exceptions as low
+
 from django_talon.client.errors import (
     TalonConnectionError,
     TalonError,
@@ -13,17 +15,20 @@ from django_talon.client.errors import (
     TalonTlsError,
 )
 
-# Those of requests and urllib3 go by name, for neither is loaded without an adapter.
-_NEVER_CONNECTED = (ConnectionRefusedError, socket.gaierror)
-_NEVER_CONNECTED_NAMES = ("ConnectTimeout", "ConnectTimeoutError", "NewConnectionError")
+_NEVER_CONNECTED = (
+    low.NewConnectionError,
+    low.ConnectTimeoutError,
+    ConnectionRefusedError,
+    socket.gaierror,
+)
 
 
 def fault(error: BaseException, operation: str, base_url: str, *, sent: bool) -> TalonError:
     """Return what `error` means for a request of which `sent` says if any byte left."""
     chain = list(_chain(error))
-    sent = sent and not (_is_any(chain, _NEVER_CONNECTED) or _named(chain, *_NEVER_CONNECTED_NAMES))
+    sent = sent and not _is_any(chain, _NEVER_CONNECTED) and not _named(chain, "ConnectTimeout")
     cause = _cause(chain)
-    if not sent and _named(chain, "SSLError"):
+    if not sent and _is_any(chain, (ssl.SSLError, low.SSLError)):
         return TalonTlsError(
             f"{operation} was not sent: {base_url} could not be trusted ({cause})."
             " Check the address and its certificate.",
@@ -34,7 +39,7 @@ def fault(error: BaseException, operation: str, base_url: str, *, sent: bool) ->
             f"{operation} was not sent: no connection to {base_url} ({cause}). Try again later.",
             operation=operation,
         )
-    if _named(chain, "TimeoutError", "Timeout"):
+    if _is_any(chain, (TimeoutError, low.TimeoutError)) or _named(chain, "Timeout"):
         return TalonTimeout(
             f"{operation} was sent to {base_url}, but no whole answer came in time;"
             " it may have been done.",
@@ -65,8 +70,9 @@ def _is_any(chain: list[BaseException], kinds: tuple[type[BaseException], ...]) 
     return any(isinstance(error, kinds) for error in chain)
 
 
-def _named(chain: list[BaseException], *names: str) -> bool:
-    return any(kind.__name__ in names for error in chain for kind in type(error).__mro__)
+def _named(chain: list[BaseException], name: str) -> bool:
+    """Is one of `requests`' errors of this name in the chain? (It may not be loaded.)"""
+    return any(kind.__name__ == name for error in chain for kind in type(error).__mro__)
 
 
 def _cause(chain: list[BaseException]) -> str:

@@ -13,7 +13,6 @@ from django_talon.client.operations.events import Events
 from django_talon.client.operations.profiles import Profiles
 from django_talon.client.operations.sessions import Sessions
 from django_talon.client.signing import Credentials
-from django_talon.client.transport import Transport
 
 if TYPE_CHECKING:
     from requests.adapters import BaseAdapter
@@ -45,6 +44,9 @@ class IntegrationClient(Sessions, Profiles, Events, Codes):
         deadline: float = 10.0,
         adapter: BaseAdapter | None = None,
     ) -> None:
+        # With urllib3, which takes half as long to load as all the rest: not at import.
+        from django_talon.client.transport import Transport
+
         if dialect not in ("current", "2020"):
             raise TalonInvalidRequest('The dialect must be "current" or "2020".')
         self.dialect = dialect

@@ -1,44 +1,61 @@
 """
-Kept-open connections to one server, on the HTTP client of the standard library.
+Connections to one server, by urllib3.
 
-What it adds to `http.client`: one deadline over all reads and writes, a cap on the
-answer, head and body in one packet, and connections that are kept for the next call.
+Added to it: one deadline over everything that is sent and read, a cap on the answer,
+head and body in one packet, and a log that does not tell the ids in the paths.
 """
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import io
+import logging
 import os
-import select
 import socket
 import ssl
-import weakref
-import zlib
-from collections import deque
+from contextvars import ContextVar
 from typing import Any
-from urllib.parse import urlsplit
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, DecodeError, NewConnectionError
+from urllib3.util.connection import allowed_gai_family
+from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.url import parse_url
 
 from django_talon.client.exchange import LONGEST_ANSWER, Answer, Exchange, Outgoing
 
 _MOST_KEPT = 32
 _CHUNK = 64 * 1024
+_ONE_TLS_RECORD = 16 * 1024
+_NEVER_AGAIN = urllib3.Retry(False, redirect=False)
+
+
+# urllib3 hands nothing of ours through to its connections.
+_present: ContextVar[Exchange] = ContextVar("exchange")
+
+
+def _is_foreign(_: logging.LogRecord) -> bool:
+    return _present.get(None) is None
+
+
+# They log the path of each request, and with it the id of a customer.
+for _logger in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_logger).addFilter(_is_foreign)
 
 
 class _Reader(io.RawIOBase):
     """A socket on which every single read is bounded by what is left of the time."""
 
-    def __init__(self, sock: socket.socket, exchange: Exchange) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
-        self._exchange = exchange
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._exchange.patience())
+        self._sock.settimeout(_present.get().patience())
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -49,31 +66,38 @@ class _Reader(io.RawIOBase):
 class _Source:
     """What `http.client.HTTPResponse` takes for a socket."""
 
-    def __init__(self, reader: _Reader) -> None:
-        self._reader = reader
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._reader, _CHUNK)
+        return io.BufferedReader(_Reader(self._sock), _CHUNK)
 
 
-class _Connection(http.client.HTTPConnection):
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        source: Any = _Source(sock)
+        super().__init__(source, *args, **kwargs)
+
+
+class _Connection(HTTPConnection):
     """A connection that keeps to the time of the exchange it is used for."""
 
-    exchange: Exchange
-    patience: float
+    response_class = _Response
+    _pieces: list[bytes] | None = None
 
-    def __init__(self, host: str, port: int | None, context: ssl.SSLContext | None) -> None:
-        if context is not None:
-            self.default_port = http.client.HTTPS_PORT
-        super().__init__(host, port)
-        self._context = context
-        self._pieces: list[bytes] | None = None
-
-    def connect(self) -> None:
-        sock = _opened(self.host, self.port, self.exchange, self.patience)
-        if self._context is not None:
-            sock = self._context.wrap_socket(sock, server_hostname=self.host)
-        self.sock = sock
+    def _new_conn(self) -> socket.socket:
+        """Let the addresses of a host share the time that urllib3 would give to each."""
+        name, longest = self._dns_host, self.timeout
+        problem: Exception | None = None
+        for address in _addresses(name, self.port):
+            self._dns_host, self.timeout = address, _present.get().patience(longest)
+            try:
+                return super()._new_conn()
+            except (NewConnectionError, ConnectTimeoutError) as error:
+                problem = error
+            finally:
+                self._dns_host, self.timeout = name, longest
+        raise problem or NewConnectionError(self, "the host has no address")
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send head and body at once: one system call, and one packet if they fit."""
@@ -83,9 +107,7 @@ class _Connection(http.client.HTTPConnection):
             super().request(*args, **kwargs)
         finally:
             self._pieces = None
-        # A server may refuse a long body early and close; its answer is there to be read.
-        with contextlib.suppress(BrokenPipeError):
-            self.send(b"".join(pieces))
+        self.send(b"".join(pieces))
 
     def send(self, data: Any) -> None:
         if self._pieces is not None:
@@ -93,132 +115,107 @@ class _Connection(http.client.HTTPConnection):
             return
         if self.sock is None:
             self.connect()
-        self.sock.settimeout(self.exchange.patience())
-        self.exchange.sent = True
-        self.sock.sendall(data)
-
-    def response_class(self, sock: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
-        source: Any = _Source(_Reader(sock, self.exchange))
-        return http.client.HTTPResponse(source, *args, **kwargs)
-
-    def is_idle(self) -> bool:
-        """Is there nothing to read, not even the end of the connection?"""
-        return not _readable(self.sock)
+        for start in range(0, len(data), _ONE_TLS_RECORD):
+            self.sock.settimeout(_present.get().patience())
+            _present.get().sent = True
+            super().send(data[start : start + _ONE_TLS_RECORD])
 
 
-def _readable(sock: socket.socket) -> bool:
-    if not hasattr(select, "poll"):
-        return bool(select.select([sock], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+def _addresses(name: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(name, port, allowed_gai_family(), socket.SOCK_STREAM)
+    except UnicodeError:
+        return [name]
+    return [str(address[0]) for *_, address in found]
 
 
-def _opened(host: str, port: int, exchange: Exchange, seconds: float) -> socket.socket:
-    problem = OSError("the host has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(exchange.patience(seconds))
-            sock.connect(address)
-        except OSError as error:
-            sock.close()
-            problem = error
-        else:
-            return sock
-    raise problem
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
 
 
 class Network:
     """Connections to one server; safe for many threads and after a fork."""
 
     def __init__(self, base_url: str) -> None:
-        self._url = urlsplit(base_url)
+        self._url = parse_url(base_url)
         self._context = _trusting() if self._url.scheme == "https" else None
-        self._kept: deque[_Connection] = deque()
-        self._owner = os.getpid()
-        weakref.finalize(self, _close, self._kept)
+        self._owned = os.getpid(), self._new_pool()
+
+    def _new_pool(self) -> urllib3.HTTPConnectionPool:
+        host = self._url.host or ""
+        if self._context is None:
+            return _Pool(host, self._url.port or 80, maxsize=_MOST_KEPT)
+        port = self._url.port or 443
+        return _TlsPool(host, port, maxsize=_MOST_KEPT, ssl_context=self._context)
+
+    def _pool(self) -> urllib3.HTTPConnectionPool:
+        """Return the pool of this process: a child never uses a connection of its parent."""
+        owner, pool = self._owned
+        if owner != os.getpid():
+            pool = self._new_pool()
+            self._owned = os.getpid(), pool
+        return pool
 
     def exchange(self, request: Outgoing, exchange: Exchange, connect: float) -> Answer:
         """Send one request over a connection and read the whole answer."""
-        connection = self._connection()
-        connection.exchange, connection.patience = exchange, connect
+        token = _present.set(exchange)
         try:
-            connection.request(
-                request.method,
-                self._url.path + request.path,
-                body=request.body,
-                headers=request.headers,
-            )
-            with connection.getresponse() as response:
-                data = _read(response)
-        except BaseException:
-            connection.close()
-            raise
-        self._keep(connection, whole=data is not None)
-        return Answer(response.status, response.headers, _unpacked(response, data))
+            return self._exchange(request, exchange.patience(connect))
+        finally:
+            _present.reset(token)
 
-    def _connection(self) -> _Connection:
-        """Return one that is open and idle, or a new one. A child never uses its parent's."""
-        if self._owner != os.getpid():
-            _close(self._kept)
-            self._owner = os.getpid()
-        while self._kept:
-            with contextlib.suppress(IndexError):
-                connection = self._kept.pop()
-                if connection.is_idle():
-                    return connection
-                connection.close()
-        return _Connection(self._url.hostname or "", self._url.port, self._context)
-
-    def _keep(self, connection: _Connection, *, whole: bool) -> None:
-        # The standard library has closed it already if the server said it would.
-        if whole and connection.sock is not None and len(self._kept) < _MOST_KEPT:
-            self._kept.append(connection)
-        else:
-            connection.close()
-
-
-def _close(connections: deque[_Connection]) -> None:
-    while connections:
-        connections.pop().close()
+    def _exchange(self, request: Outgoing, connect: float) -> Answer:
+        response = self._pool().urlopen(
+            request.method,
+            (self._url.path or "") + request.path,
+            body=request.body,
+            headers=request.headers,
+            retries=_NEVER_AGAIN,
+            redirect=False,
+            assert_same_host=False,
+            timeout=urllib3.Timeout(connect=connect),
+            preload_content=False,
+        )
+        try:
+            return Answer(response.status, response.headers, _read(response))
+        finally:
+            # Once all is read this does nothing, for the pool has the connection again.
+            response.close()
 
 
 def _trusting() -> ssl.SSLContext:
     import certifi
 
-    return ssl.create_default_context(cafile=certifi.where())
+    context = create_urllib3_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
-def _read(response: http.client.HTTPResponse) -> bytes | None:
-    """Return the bytes of the body, or None if there are more than allowed."""
-    if response.length is not None:
-        return None if response.length > LONGEST_ANSWER else response.read()
+def _read(response: urllib3.BaseHTTPResponse) -> bytes | None:
+    """Return the unpacked body, or None if it is longer than allowed or badly packed."""
+    length = response.length_remaining
+    if length is not None and length > LONGEST_ANSWER:
+        return None
+    try:
+        if length is not None and "Content-Encoding" not in response.headers:
+            return response.read()
+        return _capped(response)
+    except DecodeError:
+        return None
+
+
+def _capped(response: urllib3.BaseHTTPResponse) -> bytes | None:
     data = bytearray()
     while piece := response.read(_CHUNK):
         data += piece
         if len(data) > LONGEST_ANSWER:
             return None
     return bytes(data)
-
-
-def _unpacked(response: http.client.HTTPResponse, data: bytes | None) -> bytes | None:
-    encoding = response.headers.get("Content-Encoding")
-    if data is None or encoding is None or encoding.strip().lower() not in ("gzip", "x-gzip"):
-        return data
-    return _gunzipped(data)
-
-
-def _gunzipped(packed: bytes) -> bytes | None:
-    """Return what was gzipped; None if that is too long. Cut or no gzip: as it is."""
-    unpacker = zlib.decompressobj(wbits=31)
-    try:
-        data = unpacker.decompress(packed, LONGEST_ANSWER + 1)
-    except zlib.error:
-        return packed
-    if len(data) > LONGEST_ANSWER:
-        return None
-    return data if unpacker.eof else packed

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import http.client
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+
+import urllib3
 
 from django_talon.client.errors import TalonInvalidRequest
 from django_talon.client.exchange import LONGEST_ANSWER, Answer, Exchange, Outgoing
@@ -34,7 +35,6 @@ class Mounted:
     def exchange(self, request: Outgoing, exchange: Exchange, connect: float) -> Answer:
         """Send one request through the adapter; its own reads cannot be bounded."""
         import requests
-        import urllib3
 
         prepared = requests.PreparedRequest()
         prepared.method, prepared.url = request.method, self._base_url + request.path
@@ -44,12 +44,8 @@ class Mounted:
             prepared.headers["Content-Length"] = str(len(request.body))
         timeout = exchange.patience(connect), exchange.patience()
         exchange.sent = True
-        try:
-            response = self._adapter.send(prepared, stream=True, timeout=timeout, proxies={})
-            return _answer(response, exchange)
-        except urllib3.exceptions.HTTPError as error:
-            # What its own adapter lets slip; as an OSError it is told like all others.
-            raise OSError("the adapter failed") from error
+        response = self._adapter.send(prepared, stream=True, timeout=timeout, proxies={})
+        return _answer(response, exchange)
 
 
 def _answer(response: Response, exchange: Exchange) -> Answer:
@@ -92,7 +88,7 @@ class Transport:
         exchange = Exchange(seconds, self._read)
         try:
             return self._door.exchange(request, exchange, self._connect)
-        except (http.client.HTTPException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             raised = fault(error, request.operation, self.base_url, sent=exchange.sent)
         raise raised
 
@@ -100,11 +96,11 @@ class Transport:
 def checked_url(base_url: str) -> str:
     """Return the base URL without a slash at its end, or raise TalonInvalidRequest."""
     try:
-        url = urlsplit(base_url)
-        sound = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
+        url = urllib3.util.parse_url(base_url)
+        sound = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
+    except urllib3.exceptions.LocationParseError:
         sound = False
-    if not sound or url.query or url.fragment or url.username is not None:
+    if not sound or url.query or url.fragment or url.auth is not None:
         raise TalonInvalidRequest(
             "The base_url must be like https://example.europe-west1.talon.one,"
             " without a name, a password or a query."

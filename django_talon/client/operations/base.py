@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from msgspec import MsgspecError
 
@@ -13,8 +13,10 @@ from django_talon.client import answers, paths
 from django_talon.client.errors import TalonInvalidRequest
 from django_talon.client.exchange import Answer, Outgoing
 from django_talon.client.signing import Credentials
-from django_talon.client.transport import Transport
 from django_talon.client.types.base import encode
+
+if TYPE_CHECKING:
+    from django_talon.client.transport import Transport
 
 T = TypeVar("T")
 Plain = Mapping[str, Any]

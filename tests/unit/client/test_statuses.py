@@ -174,12 +174,24 @@ def test_gzip_is_unpacked():
 
 @pytest.mark.parametrize(
     "body",
-    [gzip.compress(b" " * 50_000_000), gzip.compress(OK)[:-9], b"no gzip"],
+    [gzip.compress(b" " * 50_000_000), gzip.compress(OK)[:-20], b"no gzip"],
     ids=["bomb", "cut", "none"],
 )
 def test_l5_bad_gzip_is_unreadable(body):
     error = failing(answer(200, body, Content_Encoding="gzip"))
     assert type(error) is c.TalonUnreadableAnswer
+
+
+@pytest.mark.parametrize("status", [400, 503])
+def test_an_error_with_bad_gzip_is_still_that_error(status):
+    assert failing(answer(status, b"no gzip", Content_Encoding="gzip")).status == status
+
+
+def test_a11_the_escape_hatch_refuses_bad_gzip():
+    with answering(answer(200, b"no gzip", Content_Encoding="gzip")) as server:
+        client = c.IntegrationClient(server.url, api_key="k")
+        with pytest.raises(c.TalonUnreadableAnswer, match="badly packed"):
+            client.request("GET", "/v1/x")
 
 
 def test_l5_a_huge_answer_is_unreadable_and_the_client_goes_on():

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import multiprocessing
 import os
-import select
 import socket
 import struct
 import subprocess
@@ -349,15 +349,6 @@ def test_a_connection_the_server_will_close_is_not_kept():
     assert server.connections == 2
 
 
-def test_without_poll_there_is_select(monkeypatch):
-    monkeypatch.delattr(select, "poll", raising=False)
-    with answering(answer(204, b"")) as server:
-        client = c.IntegrationClient(server.url, api_key="k")
-        client.delete_customer_data("u1")
-        client.delete_customer_data("u2")
-    assert server.connections == 1
-
-
 def test_an_answer_that_comes_before_the_body_was_read_is_heard():
     def handle(conn, server):
         conn.recv(1)
@@ -409,6 +400,43 @@ def test_every_address_of_a_host_is_tried(monkeypatch):
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [])
         assert type(fails("http://talon.invalid")) is c.TalonConnectionError
     assert server.seen[0].headers["host"] == "talon.invalid"
+
+
+def test_f1_all_addresses_of_a_host_share_the_deadline(monkeypatch):
+    with socket.socket() as listener, contextlib.ExitStack() as crowd:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = crowd.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        asked = socket.getaddrinfo
+        found = asked(*listener.getsockname(), socket.AF_INET, socket.SOCK_STREAM) * 100
+        monkeypatch.setattr(
+            socket, "getaddrinfo", lambda host, *a: asked(host, *a) if host[0] == "1" else found
+        )
+        started = time.monotonic()
+        url = f"http://talon.invalid:{listener.getsockname()[1]}"
+        error = fails(url, timeout=(0.5, 30), deadline=1.2)
+        assert time.monotonic() - started < 25
+    assert type(error) is c.TalonConnectionError
+    assert not error.ambiguous
+
+
+def test_a_host_that_cannot_be_is_not_ambiguous():
+    error = fails(f"http://{'x' * 70}.invalid")
+    assert type(error) is c.TalonConnectionError
+    assert not error.ambiguous
+
+
+def test_no_log_tells_an_id_but_urllib3_still_logs_for_others(caplog):
+    caplog.set_level("DEBUG")
+    with answering(answer(204, b"", Odd_="x").replace(b"Odd", b" Odd")) as server:
+        c.IntegrationClient(server.url, api_key="sEcReT").delete_customer_data("ada@example.com")
+        assert caplog.text == ""
+        with urllib3.PoolManager() as others:
+            others.request("GET", f"{server.url}/mine")
+    assert "/mine" in caplog.text
 
 
 def test_more_threads_than_are_kept_do_no_harm(monkeypatch):
