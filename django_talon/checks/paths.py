@@ -19,9 +19,12 @@ Problem = tuple[str, str, str, str]
 
 def check_paths(adapter: Adapter, models: Mapping[str, Any]) -> list[CheckMessage]:
     """Check each path of an adapter against the fields of the models it starts at."""
+    customers = list(_customers(adapter, models))
+    if customers:  # attributes of who knows whom
+        models = {**models, "customer": None}
     problems = [
+        *customers,
         *_simple(adapter, models),
-        *_customers(adapter, models),
         *_relations(adapter, models),
         *_items(adapter, models),
     ]

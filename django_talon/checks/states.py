@@ -56,9 +56,10 @@ def _never(field: Any, status: Any, *, is_row: bool) -> str:
         return ""
     choices = [_plain(choice) for choice, _label in field.flatchoices]
     read = _read(field, status)
-    if choices and not (read == status and _plain(status) in choices):
+    is_of_type = read is not None and read == status
+    if choices and not (is_of_type and _plain(status) in choices):
         return f"{label} is one of {', '.join(map(repr, choices))}."
-    if read == status:
+    if is_of_type:
         return ""
     nearest = "" if read is None else f" Did you mean {_plain(read)!r}?"
     return f"{label} is of type {type(field).__name__}.{nearest}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.admin import AdminSite
 from django.core.checks import CheckMessage, Error
 from django.core.checks import Warning as CheckWarning
 from django.core.management import call_command
@@ -16,9 +18,13 @@ from django.core.management.base import SystemCheckError
 from django.test import override_settings
 
 from django_talon import checks
+from django_talon.admin import TalonCustomerAdminMixin
 from django_talon.admin.checks import check_admin
 from django_talon.shop import Adapter, registry
+from example_project.shop.models import Cart, Order
 from example_project.shop.talon import Shop
+from tests.shops.models import Member
+from tests.shops.talon import BagShop, InvoiceShop
 
 ONE = {"BASE_URL": "https://shop.talon.one", "API_KEY": "secret"}
 OFF = "Or stop talking to Talon.One: TALON_ONE['ENABLED'] = False."
@@ -101,6 +107,29 @@ def test_E003_no_web_address(value: str):
             f"It looks like 'https://yourbaseurl.talon.one'. {OFF}",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "bare"),
+    [
+        ("https://shop.talon.one/v2", "https://shop.talon.one"),
+        ("https://shop.talon.one:8443/v2/", "https://shop.talon.one:8443"),
+        ("http://shop.talon.one?key=secret", "http://shop.talon.one"),
+        ("https://shop.talon.one/#docs", "https://shop.talon.one"),
+        ("https://ada:secret@shop.talon.one", "https://shop.talon.one"),
+    ],
+)
+def test_E003_more_than_a_host_which_is_not_shown(value: str, bare: str):
+    assert settings_say("E003", BASE_URL=value) == [
+        (
+            "BASE_URL of the Talon.One application 'default' is more than a host.",
+            f"Did you mean {bare!r}?",
+        )
+    ]
+
+
+def test_a_slash_behind_the_host_does_no_harm():
+    assert settings_say("E003", BASE_URL="https://shop.talon.one/") == []
 
 
 def test_E004_no_key():
@@ -275,6 +304,90 @@ def test_E010_of_a_cart_that_is_its_own_order(only: Any):
     ]
 
 
+CUSTOMER_OF_THE_ORDER = "Set order_customer: without it, cart_customer is read from the order too."
+
+
+def test_E010_the_orders_customer_falls_back_to_the_carts(only: Any):
+    only(type("Broken", (BagShop,), {"order": "shop.Order", "order_customer": "", **LINES}))
+    assert about(checks.check_adapters(), "E010") == [
+        ("Broken.order_customer = 'member': shop.Order has no 'member'.", CUSTOMER_OF_THE_ORDER)
+    ]
+
+
+LINES = {"order_items": "", "order_cart": "", "order_state": "status", "order_states": {}}
+
+
+def test_E010_a_wrong_customer_of_the_cart_is_told_once(only: Any):
+    only(type("Broken", (Shop,), {"cart_customer": "usr", "order_customer": ""}))
+    assert about(checks.check_adapters(), "E010") == [
+        (
+            "Broken.cart_customer = 'usr': shop.Cart has no 'usr'. Did you mean 'user'?",
+            "Paths are dotted names.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("created_at", "shop.Cart.created_at"),
+        ("user_id", "shop.Cart.user_id"),
+        ("user.email", "auth.User.email"),
+        ("user.groups", "auth.User.groups"),
+    ],
+)
+def test_E010_a_customer_that_is_no_row(only: Any, path: str, name: str):
+    only(type("Broken", (Shop,), {"cart_customer": path}))
+    assert about(checks.check_adapters(), "E010") == [
+        (
+            f"Broken.cart_customer = {path!r}: {name} is no relation to a customer.",
+            "Paths are dotted names.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("path", ["user", "user.profile.user", "shipping_price"])
+def test_a_customer_may_be_far_away_or_a_property(only: Any, path: str):
+    only(type("Sound", (Shop,), {"cart_customer": path}))
+    assert about(checks.check_adapters(), "E010") == []
+
+
+@pytest.mark.parametrize(
+    ("attribute", "path", "name"),
+    [("cart_items", "user", "shop.Cart.user"), ("order_items", "total", "shop.Order.total")],
+)
+def test_E010_lines_that_are_none_and_nothing_that_follows(
+    only: Any, attribute: str, path: str, name: str
+):
+    only(type("Broken", (Shop,), {attribute: path}))
+    assert checks.check_adapters() == [
+        Error(
+            f"Broken.{attribute} = {path!r}: {name} is no relation to lines.",
+            hint="Name the reverse relation to the lines.",
+            id="django_talon.E010",
+        )
+    ]
+
+
+def test_E010_an_order_line_with_other_names(only: Any):
+    item = {**BagShop.item, "sku": "artcle"}
+    changed = {"order": "shops.Invoice", "order_items": "lines", "order_customer": "user"}
+    only(type("Broken", (BagShop,), {**changed, "order_cart": "", "item": item}))
+    hint = "The lines of an order have other names: set order_item."
+    assert [each for each in about(checks.check_adapters(), "E010") if ".item" in each[0]] == [
+        (
+            "Broken.item = 'artcle': shops.BagEntry has no 'artcle'. Did you mean 'article'?",
+            "Paths are dotted names.",
+        ),
+        ("Broken.item = 'title': shops.InvoiceLine has no 'title'.", hint),
+        ("Broken.item = 'amount': shops.InvoiceLine has no 'amount'.", hint),
+        (
+            "Broken.item = 'count': shops.InvoiceLine has no 'count'. Did you mean 'cents'?",
+            hint,
+        ),
+    ]
+
+
 @pytest.mark.parametrize("attribute", ["item", "order_item"])
 def test_E011_what_a_line_must_have(only: Any, attribute: str):
     only(type("Broken", (Shop,), {attribute: {"sku": "product.sku", "name": "product.name"}}))
@@ -297,6 +410,16 @@ def test_E012_a_state_that_there_is_not(only: Any):
     assert about(checks.check_adapters(), "E012") == [
         (
             "Broken.order_states has 'done'.",
+            "A customer session is 'open', 'closed' or 'cancelled'.",
+        )
+    ]
+
+
+def test_E012_states_that_are_no_text(only: Any):
+    only(type("Broken", (Shop,), {"order_states": {"paid": ["closed"], "placed": None}}))
+    assert about(checks.check_adapters(), "E012") == [
+        (
+            "Broken.order_states has None, ['closed'].",
             "A customer session is 'open', 'closed' or 'cancelled'.",
         )
     ]
@@ -329,6 +452,187 @@ def test_E014_no_lines(only: Any, attribute: str):
             "Name the reverse relation to the lines, or override items().",
         )
     ]
+
+
+@pytest.mark.parametrize("value", ["cents", "Minor", None])
+def test_E015_a_unit_that_there_is_not(only: Any, value: Any):
+    only(type("Broken", (Shop,), {"price_unit": value}))
+    assert checks.check_adapters() == [
+        Error(
+            f"Broken.price_unit is {value!r}.",
+            hint="It is 'major' (12.50) or 'minor' (1250).",
+            id="django_talon.E015",
+        )
+    ]
+
+
+class Paid(enum.Enum):
+    """As a status of no field."""
+
+    PAID = "paid"
+
+
+@pytest.mark.parametrize("status", ["payed", "PAID", 2, Paid.PAID])
+def test_E016_a_status_that_is_no_choice(only: Any, status: Any):
+    only(type("Broken", (Shop,), {"order_states": {status: "closed"}}))
+    told = status.value if isinstance(status, Paid) else status
+    assert checks.check_adapters() == [
+        Error(
+            f"Broken.order_states has {told!r}, which no order's 'status' is.",
+            hint="shop.Order.status is one of 'placed', 'paid', 'cancelled'.",
+            id="django_talon.E016",
+        )
+    ]
+
+
+def test_E016_choices_in_groups(only: Any, monkeypatch: pytest.MonkeyPatch):
+    groups = [("Running", [("placed", "placed"), ("paid", "paid")]), ("void", "void")]
+    monkeypatch.setattr(Order._meta.get_field("status"), "choices", groups)
+    only(type("Broken", (Shop,), {"order_states": {"paid": "closed", "Running": "open"}}))
+    assert about(checks.check_adapters(), "E016") == [
+        (
+            "Broken.order_states has 'Running', which no order's 'status' is.",
+            "shop.Order.status is one of 'placed', 'paid', 'void'.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        ("1", "shops.Purchase.stage is of type IntegerField. Did you mean 1?"),
+        ("paid", "shops.Purchase.stage is of type IntegerField."),
+        (None, "shops.Purchase.stage is of type IntegerField."),
+    ],
+)
+def test_E016_a_status_of_another_type(only: Any, status: Any, hint: str):
+    only(type("Broken", (BagShop,), {"order_states": {status: "closed", 2: "closed"}}))
+    assert about(checks.check_adapters(), "E016") == [
+        (f"Broken.order_states has {status!r}, which no order's 'stage' is.", hint)
+    ]
+
+
+def test_E016_a_status_that_is_a_row(only: Any):
+    changed = {"order_state": "cart", "order_states": {"paid": "closed"}}
+    only(type("Broken", (Shop,), changed))
+    assert about(checks.check_adapters(), "E016") == [
+        (
+            "Broken.order_states has 'paid', which no order's 'cart' is.",
+            "shop.Order.cart leads to another row: go on to one of its fields.",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"order_states": {Order.Status.PAID: "closed"}},
+        {"order_state": "cart_id", "order_states": {5: "closed", None: "cancelled"}},
+        {"order_state": "user.username", "order_states": {5: "closed"}},
+        {"order_state": "can_be_cancelled", "order_states": {False: "cancelled"}},
+        {"order_states": {"payed": "closed"}, "state": lambda *_: "closed"},
+    ],
+)
+def test_statuses_that_may_be(only: Any, changed: dict[str, Any]):
+    only(type("Sound", (Shop,), changed))
+    assert checks.check_adapters() == []
+
+
+def test_E017_a_name_that_is_nearly_one_of_ours(only: Any):
+    own = {"order_custmer": "user", "price_units": "minor", "item_name": "", "_order_itms": ""}
+    only(type("Broken", (Shop,), {**own, "isactive": lambda *_: True}))
+    rest = "Begin a name of your own with an underscore."
+    assert checks.check_adapters() == [
+        Error(
+            f"Broken.{wrong} is no attribute of an adapter.",
+            hint=f"Did you mean {right!r}? {rest}",
+            id="django_talon.E017",
+        )
+        for wrong, right in [
+            ("isactive", "is_active"),
+            ("order_custmer", "order_customer"),
+            ("price_units", "price_unit"),
+        ]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "problem"),
+    [
+        ("customer_attributes", ["tier"], "customer_attributes = ['tier'] is not a dict."),
+        ("item", "sku", "item = 'sku' is not a dict."),
+        ("item", {"sku": 5}, "item['sku'] = 5 is not a path."),
+        ("order_item", {"attributes": "x"}, "order_item['attributes'] = 'x' is not a dict."),
+        (
+            "order_item",
+            {"attributes": {"size": ["a"]}},
+            "order_item['attributes']['size'] = ['a'] is not a path.",
+        ),
+        (
+            "cart_attributes",
+            {"attributes": {"size": "a"}},
+            "cart_attributes['attributes'] = {'size': 'a'} is not a path.",
+        ),
+        ("order_states", ["paid"], "order_states = ['paid'] is not a dict."),
+        ("cart", Cart, f"cart = {Cart!r} is not text."),
+        ("order", None, "order = None is not text."),
+        ("cart_customer", ["user"], "cart_customer = ['user'] is not text."),
+        ("order_created", 5, "order_created = 5 is not text."),
+        ("ignore_fields", "last_login", "ignore_fields = 'last_login' is not a set."),
+    ],
+)
+def test_E018_a_type_that_nothing_can_be_read_from(
+    only: Any, attribute: str, value: Any, problem: str
+):
+    only(type("Broken", (Shop,), {attribute: value}))
+    assert checks.check_adapters() == [
+        Error(
+            f"Broken.{problem}",
+            hint="Models and paths are text: 'shop.Cart', 'product.sku'.",
+            id="django_talon.E018",
+        )
+    ]
+    assert registry.adapters() == []
+
+
+def test_E019_two_adapters_of_one_model(only: Any):
+    twin = type("Twin", (Shop,), {"order": "", "order_cart": "", "__module__": "shop.twin"})
+    only(Shop, twin, BagShop)
+    assert checks.check_adapters() == [
+        Error(
+            "example_project.shop.talon.Shop and shop.twin.Twin both name shop.Cart.",
+            hint="Only the first would be asked: keep one of them.",
+            id="django_talon.E019",
+        )
+    ]
+
+
+def test_E019_once_for_a_cart_that_is_its_own_order(only: Any):
+    only(InvoiceShop, type("Twin", (InvoiceShop,), {"__module__": "shop.twin"}))
+    assert about(checks.check_adapters(), "E019") == [
+        (
+            "tests.shops.talon.InvoiceShop and shop.twin.Twin both name shops.Invoice.",
+            "Only the first would be asked: keep one of them.",
+        )
+    ]
+
+
+@pytest.mark.parametrize("adapter", [Shop, InvoiceShop])
+def test_W005_no_order_ever_closes(only: Any, adapter: type[Adapter]):
+    only(type("Broken", (adapter,), {"order_states": {}}))
+    assert checks.check_adapters() == [
+        CheckWarning(
+            "Broken.order_states is empty: no order ever closes.",
+            hint="Say which statuses are 'closed' or 'cancelled', or override state().",
+            id="django_talon.W005",
+        )
+    ]
+
+
+@pytest.mark.parametrize("changed", [{"state": lambda *_: "open"}, {"order": ""}])
+def test_an_adapter_without_statuses_may_be_meant(only: Any, changed: dict[str, Any]):
+    only(type("Sound", (Shop,), {"order_states": {}, **changed}))
+    assert checks.check_adapters() == []
 
 
 def test_W002_an_order_without_a_date(only: Any):
@@ -375,6 +679,14 @@ def test_W004_no_admin_of_the_customers(only: Any):
     ]
     with override_settings(TALON_ONE={**ONE, "ADMIN_ACTIONS": False}):
         assert check_admin() == []
+
+
+def test_a_mixin_on_the_shops_own_admin_site_is_enough(only: Any):
+    only(type("Members", (Shop,), {"cart": "shops.Bag", "cart_customer": "member"}))
+    site = AdminSite("backoffice")
+    site.register(Member, TalonCustomerAdminMixin)
+    assert check_admin() == []
+    site.unregister(Member)
 
 
 @pytest.mark.django_db(databases=["default", "other"])
