@@ -25,7 +25,9 @@ class IntegrationClient(Sessions, Profiles, Events, Codes):
     answer, `deadline` the time of a whole call, all in seconds; every method
     takes its own `deadline`. `dialect` is ``"2020"`` for the API of that year.
     `adapter` is a transport adapter of `requests` to be used instead of the
-    network. One client may be used by many threads, and after a fork.
+    network. With `trust_env` the proxy that the environment names is used; a
+    ``.netrc`` never is, for it would replace the key. One client may be used
+    by many threads, and after a fork.
 
     A request is one of the typed requests or a mapping with the names of the
     wire (``couponCodes``). No method ever tries again by itself. All of them
@@ -43,6 +45,7 @@ class IntegrationClient(Sessions, Profiles, Events, Codes):
         timeout: tuple[float, float] = (2.0, 5.0),
         deadline: float = 10.0,
         adapter: BaseAdapter | None = None,
+        trust_env: bool = False,
     ) -> None:
         # With urllib3, which takes half as long to load as all the rest: not at import.
         from django_talon.client.transport import Transport
@@ -51,7 +54,9 @@ class IntegrationClient(Sessions, Profiles, Events, Codes):
             raise TalonInvalidRequest('The dialect must be "current" or "2020".')
         self.dialect = dialect
         self._credentials = Credentials(api_key, application_id, application_key)
-        self._transport = Transport(base_url, timeout=timeout, deadline=deadline, adapter=adapter)
+        self._transport = Transport(
+            base_url, timeout=timeout, deadline=deadline, adapter=adapter, trust_env=trust_env
+        )
 
     def __repr__(self) -> str:
         return f"<IntegrationClient {self._transport.base_url} dialect={self.dialect}>"

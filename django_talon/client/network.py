@@ -15,13 +15,14 @@ import socket
 import ssl
 from contextvars import ContextVar
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, DecodeError, NewConnectionError
 from urllib3.util.connection import allowed_gai_family
 from urllib3.util.ssl_ import create_urllib3_context
-from urllib3.util.url import parse_url
+from urllib3.util.url import Url, parse_url
 
 from django_talon.client.exchange import LONGEST_ANSWER, Answer, Exchange, Outgoing
 
@@ -144,17 +145,31 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 class Network:
     """Connections to one server; safe for many threads and after a fork."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, trust_env: bool = False) -> None:
         self._url = parse_url(base_url)
+        self._proxy = _proxy_for(self._url) if trust_env else None
         self._context = _trusting() if self._url.scheme == "https" else None
         self._owned = os.getpid(), self._new_pool()
 
     def _new_pool(self) -> urllib3.HTTPConnectionPool:
+        if self._proxy is not None:
+            return self._proxied(self._proxy)
         host = self._url.host or ""
         if self._context is None:
             return _Pool(host, self._url.port or 80, maxsize=_MOST_KEPT)
         port = self._url.port or 443
         return _TlsPool(host, port, maxsize=_MOST_KEPT, ssl_context=self._context)
+
+    def _proxied(self, proxy: str) -> urllib3.HTTPConnectionPool:
+        manager = urllib3.ProxyManager(proxy, maxsize=_MOST_KEPT, ssl_context=self._context)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        return manager.connection_from_url(self._url.url)
+
+    def _target(self, path: str) -> str:
+        """Return what stands in the first line: a proxy wants the whole address."""
+        if self._proxy is not None and self._context is None:
+            return self._url.url.rstrip("/") + path
+        return (self._url.path or "").rstrip("/") + path
 
     def _pool(self) -> urllib3.HTTPConnectionPool:
         """Return the pool of this process: a child never uses a connection of its parent."""
@@ -175,7 +190,7 @@ class Network:
     def _exchange(self, request: Outgoing, connect: float) -> Answer:
         response = self._pool().urlopen(
             request.method,
-            (self._url.path or "") + request.path,
+            self._target(request.path),
             body=request.body,
             headers=request.headers,
             retries=_NEVER_AGAIN,
@@ -189,6 +204,13 @@ class Network:
         finally:
             # Once all is read this does nothing, for the pool has the connection again.
             response.close()
+
+
+def _proxy_for(url: Url) -> str | None:
+    """Return the proxy that the environment names for this address, if any."""
+    if proxy_bypass(url.host or ""):
+        return None
+    return getproxies().get(url.scheme or "")
 
 
 def _trusting() -> ssl.SSLContext:

@@ -76,11 +76,16 @@ class Transport:
         timeout: tuple[float, float],
         deadline: float,
         adapter: BaseAdapter | None,
+        trust_env: bool = False,
     ) -> None:
         self.base_url = checked_url(base_url)
         self._connect, self._read = timeout
         self._deadline = deadline
-        self._door = Mounted(self.base_url, adapter) if adapter else Network(self.base_url)
+        self._door: Mounted | Network
+        if adapter is not None:
+            self._door = Mounted(self.base_url, adapter)
+        else:
+            self._door = Network(self.base_url, trust_env=trust_env)
 
     def send(self, request: Outgoing, deadline: float | None) -> Answer:
         """Return the answer, whatever its status. Raises only if there is none."""

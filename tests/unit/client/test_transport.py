@@ -206,6 +206,29 @@ def test_l5_the_environment_is_not_trusted(monkeypatch, tmp_path):
     assert server.seen[0].headers["authorization"] == "ApiKey-v1 sEcReT"
 
 
+def test_l5_a_proxy_of_the_environment_is_used_if_asked_for(monkeypatch, tmp_path):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine talon.invalid login a password b\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("no_proxy", "")
+    with answering(answer()) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        client = c.IntegrationClient("http://talon.invalid/base", api_key="sEcReT", trust_env=True)
+        client.update_customer_session_v2("s1", {"customerSession": {}})
+    [seen] = proxy.seen
+    assert seen.target == "http://talon.invalid/base/v2/customer_sessions/s1"
+    assert seen.headers["authorization"] == "ApiKey-v1 sEcReT"
+
+
+def test_l5_no_proxy_names_the_hosts_that_are_called_directly(monkeypatch):
+    monkeypatch.setenv("http_proxy", closed_port())
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with answering(answer()) as server:
+        client = c.IntegrationClient(server.url, api_key="sEcReT", trust_env=True)
+        client.update_customer_session_v2("s1", {"customerSession": {}})
+    assert len(server.seen) == 1
+
+
 def test_connections_are_kept_and_shared_by_threads():
     with answering(answer()) as server:
         client = c.IntegrationClient(server.url, api_key="k")
