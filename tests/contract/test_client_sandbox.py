@@ -92,7 +92,7 @@ def test_a_400_says_where(talon):
     assert caught.value.errors[0].pointer == "/customerSession/state"
 
 
-def test_f6_the_same_key_is_answered_twice_and_done_once(talon, today):
+def test_F6_the_same_key_is_answered_twice_and_done_once(talon, today):
     event = c.IntegrationEventV2Request(
         type="newsletter", profile_id="u1", response_content=["event"]
     )

@@ -91,27 +91,27 @@ def refused(server):
     return str(caught.value).replace("self signed", "self-signed")
 
 
-def test_l5_a_certificate_nobody_vouches_for(tmp_path):
+def test_L5_a_certificate_nobody_vouches_for(tmp_path):
     context, _ = certificate(tmp_path)
     with over_tls(context) as server:
         assert "self-signed certificate" in refused(server)
 
 
-def test_l5_a_certificate_of_another_host(tmp_path, monkeypatch):
+def test_L5_a_certificate_of_another_host(tmp_path, monkeypatch):
     context, cert = certificate(tmp_path, names="subjectAltName=DNS:example.com")
     monkeypatch.setattr(certifi, "where", lambda: cert)
     with over_tls(context) as server:
         assert "IP address mismatch" in refused(server)
 
 
-def test_l5_an_expired_certificate(tmp_path, monkeypatch):
+def test_L5_an_expired_certificate(tmp_path, monkeypatch):
     context, cert = expired_certificate(tmp_path)
     monkeypatch.setattr(certifi, "where", lambda: cert)
     with over_tls(context) as server:
         assert "expired" in refused(server)
 
 
-def test_l5_a_trusted_certificate_keeps_its_connection(tmp_path, monkeypatch):
+def test_L5_a_trusted_certificate_keeps_its_connection(tmp_path, monkeypatch):
     context, cert = certificate(tmp_path)
     monkeypatch.setattr(certifi, "where", lambda: cert)
     with over_tls(context) as server:

@@ -39,7 +39,7 @@ def filled(kind):
 
 
 @pytest.mark.parametrize(("effect_type", "kind"), PROPS.items())
-def test_d1_every_effect_type_has_typed_props(effect_type, kind):
+def test_D1_every_effect_type_has_typed_props(effect_type, kind):
     found = effect(effect_type, filled(kind))
     assert type(found.props) is kind
     assert c.decode_effects(c.encode([found])) == [found]
@@ -48,7 +48,7 @@ def test_d1_every_effect_type_has_typed_props(effect_type, kind):
     assert type(effect(effect_type, least).props) is kind
 
 
-def test_d1_the_catalogue_is_today_s():
+def test_D1_the_catalogue_is_today_s():
     assert len(PROPS) == 36
     for effect_type, kind in PROPS.items():
         stem = effect_type[0].upper() + effect_type[1:]
@@ -92,7 +92,7 @@ def test_whole_numbers_written_as_fractions_fit():
     ],
     ids=["unknown type", "wrong type", "missing", "no object", "null"],
 )
-def test_d1_props_that_do_not_fit_are_plain_data(effect_type, props):
+def test_D1_props_that_do_not_fit_are_plain_data(effect_type, props):
     found = effect(effect_type, json.loads(json.dumps(props, default=float)))
     assert found.props == props
     assert c.decode_effects(c.encode([found])) == [found]

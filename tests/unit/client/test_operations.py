@@ -327,7 +327,7 @@ IDEMPOTENT = [
 
 
 @pytest.mark.parametrize("call", IDEMPOTENT)
-def test_f6_the_idempotency_key_goes_out_as_given_and_only_if_given(call):
+def test_F6_the_idempotency_key_goes_out_as_given_and_only_if_given(call):
     with answering(answer()) as server:
         client = c.IntegrationClient(server.url, api_key="k")
         for options in ({"idempotency_key": "once"}, {"idempotency_key": "once"}, {}):
@@ -376,7 +376,7 @@ def test_dry_profile_update_without_rules_is_refused():
         client.update_customer_profile_v2("u1", {}, dry=True)
 
 
-def test_a11_request_is_the_escape_hatch():
+def test_A11_request_is_the_escape_hatch():
     with answering(answer(200, b'{"a": 1.10, "b": 2, "c": 1e2}'), answer(204, b"")) as server:
         client = c.IntegrationClient(server.url, api_key="k")
         found = client.request("GET", "/v1/loyalty_programs/1/x", params={"p": [1, 2], "q": None})
@@ -403,7 +403,7 @@ ALL_PARTS = [
 ]
 
 
-def test_a11_all_twelve_parts_can_be_asked_for():
+def test_A11_all_twelve_parts_can_be_asked_for():
     parts = dict.fromkeys(ALL_PARTS)
     with answering(answer(200, json.dumps({**STATE, **parts}).encode())) as server:
         state = c.IntegrationClient(server.url, api_key="k").update_customer_session_v2(
@@ -446,7 +446,7 @@ def test_request_refuses_a_wrong_method():
 
 
 @pytest.mark.parametrize("bad", ["", ".", "..", "a\0b", "x" * 1001, "\ud800", None, 7])
-def test_l5_bad_ids_are_refused_before_anything_is_sent(bad):
+def test_L5_bad_ids_are_refused_before_anything_is_sent(bad):
     client = c.IntegrationClient("http://127.0.0.1:9", api_key="k")
     with pytest.raises(c.TalonInvalidRequest) as caught:
         client.delete_customer_data(bad)
@@ -459,7 +459,7 @@ def test_l5_bad_ids_are_refused_before_anything_is_sent(bad):
 @pytest.mark.parametrize(
     "odd", ["a/b", "a%2Fb", "...", "~", "café", "a b", "\u200b", "a?b#c", "x" * 1000]
 )
-def test_l5_odd_ids_arrive_as_they_are(odd):
+def test_L5_odd_ids_arrive_as_they_are(odd):
     from urllib.parse import unquote
 
     with answering(answer(204, b"")) as server:

@@ -39,7 +39,7 @@ def test_exported_names():
     assert all(hasattr(client, name) for name in client.__all__)
 
 
-def test_i7_import_is_light():
+def test_I7_import_is_light():
     code = "import sys, django_talon.client as c; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True

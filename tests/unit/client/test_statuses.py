@@ -50,7 +50,7 @@ def failing(*answers):
         (204, c.TalonUnreadableAnswer, {R, A}),
     ],
 )
-def test_f3_status(status, kind, verdict):
+def test_F3_status(status, kind, verdict):
     body = b"" if status in (101, 204, 304) else b'{"message":"no"}'
     error = failing(
         answer(status, body, Location="http://elsewhere.example/v1?x=y", X_Request_Id="r-1")
@@ -159,7 +159,7 @@ def test_a_success_that_is_not_the_answer_is_no_success(body):
 
 
 @pytest.mark.parametrize("body", [b"<html>", b" " * 11_000_000], ids=["html", "too long"])
-def test_a11_the_escape_hatch_refuses_what_is_not_json(body):
+def test_A11_the_escape_hatch_refuses_what_is_not_json(body):
     with answering(answer(200, body)) as server, pytest.raises(c.TalonUnreadableAnswer):
         c.IntegrationClient(server.url, api_key="k").request("GET", "/v1/x")
 
@@ -177,7 +177,7 @@ def test_gzip_is_unpacked():
     [gzip.compress(b" " * 50_000_000), gzip.compress(OK)[:-20], b"no gzip"],
     ids=["bomb", "cut", "none"],
 )
-def test_l5_bad_gzip_is_unreadable(body):
+def test_L5_bad_gzip_is_unreadable(body):
     error = failing(answer(200, body, Content_Encoding="gzip"))
     assert type(error) is c.TalonUnreadableAnswer
 
@@ -187,14 +187,14 @@ def test_an_error_with_bad_gzip_is_still_that_error(status):
     assert failing(answer(status, b"no gzip", Content_Encoding="gzip")).status == status
 
 
-def test_a11_the_escape_hatch_refuses_bad_gzip():
+def test_A11_the_escape_hatch_refuses_bad_gzip():
     with answering(answer(200, b"no gzip", Content_Encoding="gzip")) as server:
         client = c.IntegrationClient(server.url, api_key="k")
         with pytest.raises(c.TalonUnreadableAnswer, match="badly packed"):
             client.request("GET", "/v1/x")
 
 
-def test_l5_a_huge_answer_is_unreadable_and_the_client_goes_on():
+def test_L5_a_huge_answer_is_unreadable_and_the_client_goes_on():
     with answering(answer(200, b" " * 11_000_000), answer()) as server:
         client = c.IntegrationClient(server.url, api_key="k", timeout=(30, 30), deadline=60)
         with pytest.raises(c.TalonUnreadableAnswer, match="too long"):

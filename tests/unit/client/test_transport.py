@@ -90,7 +90,7 @@ def drip(data):
         "reset in the body",
     ],
 )
-def test_f3_broken_after_sending_is_ambiguous(handle, kind):
+def test_F3_broken_after_sending_is_ambiguous(handle, kind):
     with serving(handle) as server:
         error = fails(server.url)
     assert type(error) is kind
@@ -109,7 +109,7 @@ def test_f3_broken_after_sending_is_ambiguous(handle, kind):
     ],
     ids=["silence", "dripped headers", "dripped body", "dripped chunks"],
 )
-def test_f1_the_deadline_bounds_every_read(handle):
+def test_F1_the_deadline_bounds_every_read(handle):
     with serving(handle) as server:
         started = time.monotonic()
         error = fails(server.url, timeout=(5, 20), deadline=0.5)
@@ -118,12 +118,12 @@ def test_f1_the_deadline_bounds_every_read(handle):
     assert (error.retryable, error.ambiguous, error.status) == (True, True, None)
 
 
-def test_f1_the_read_timeout_is_per_read():
+def test_F1_the_read_timeout_is_per_read():
     with serving(after_request(lambda conn: conn.recv(1))) as server:
         assert type(fails(server.url, timeout=(5, 0.2), deadline=60)) is c.TalonTimeout
 
 
-def test_f1_one_call_can_have_its_own_deadline():
+def test_F1_one_call_can_have_its_own_deadline():
     with serving(after_request(lambda conn: conn.recv(1))) as server:
         client = c.IntegrationClient(server.url, api_key="k", timeout=(5, 60), deadline=60)
         with pytest.raises(c.TalonTimeout):
@@ -139,14 +139,14 @@ def closed_port():
         return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_f3_refused_is_not_ambiguous():
+def test_F3_refused_is_not_ambiguous():
     error = fails(closed_port())
     assert type(error) is c.TalonConnectionError
     assert (error.retryable, error.ambiguous) == (True, False)
     assert "was not sent" in str(error)
 
 
-def test_f3_an_unknown_host_is_not_ambiguous(monkeypatch):
+def test_F3_an_unknown_host_is_not_ambiguous(monkeypatch):
     def unknown(*args, **kwargs):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -156,7 +156,7 @@ def test_f3_an_unknown_host_is_not_ambiguous(monkeypatch):
     assert (error.retryable, error.ambiguous) == (True, False)
 
 
-def test_f3_a_connect_timeout_is_not_ambiguous():
+def test_F3_a_connect_timeout_is_not_ambiguous():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -181,21 +181,21 @@ def test_f3_a_connect_timeout_is_not_ambiguous():
     ],
     ids=["plain http", "reset in the handshake"],
 )
-def test_f3_failed_tls_handshake_sent_nothing(handle):
+def test_F3_failed_tls_handshake_sent_nothing(handle):
     with serving(handle) as server:
         error = fails(server.url.replace("http:", "https:"))
     assert isinstance(error, c.TalonConnectionError)
     assert not error.ambiguous
 
 
-def test_l5_redirects_are_not_followed():
+def test_L5_redirects_are_not_followed():
     with answering(answer()) as other, answering(answer(302, b"", Location=other.url)) as server:
         error = fails(server.url)
     assert type(error) is c.TalonRedirected
     assert other.seen == []
 
 
-def test_l5_the_environment_is_not_trusted(monkeypatch, tmp_path):
+def test_L5_the_environment_is_not_trusted(monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login a password b\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -206,7 +206,7 @@ def test_l5_the_environment_is_not_trusted(monkeypatch, tmp_path):
     assert server.seen[0].headers["authorization"] == "ApiKey-v1 sEcReT"
 
 
-def test_l5_a_proxy_of_the_environment_is_used_if_asked_for(monkeypatch, tmp_path):
+def test_L5_a_proxy_of_the_environment_is_used_if_asked_for(monkeypatch, tmp_path):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine talon.invalid login a password b\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -220,7 +220,7 @@ def test_l5_a_proxy_of_the_environment_is_used_if_asked_for(monkeypatch, tmp_pat
     assert seen.headers["authorization"] == "ApiKey-v1 sEcReT"
 
 
-def test_l5_no_proxy_names_the_hosts_that_are_called_directly(monkeypatch):
+def test_L5_no_proxy_names_the_hosts_that_are_called_directly(monkeypatch):
     monkeypatch.setenv("http_proxy", closed_port())
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with answering(answer()) as server:
@@ -329,7 +329,7 @@ class Flooding(BaseAdapter):
         pass
 
 
-def test_l5_an_adapter_s_answer_is_capped_too():
+def test_L5_an_adapter_s_answer_is_capped_too():
     assert type(fails("http://talon.invalid", adapter=Flooding())) is c.TalonUnreadableAnswer
 
 
@@ -399,7 +399,7 @@ def test_head_and_body_leave_together():
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["until the end", "chunked"])
-def test_l5_an_answer_of_unknown_length_is_capped(chunked):
+def test_L5_an_answer_of_unknown_length_is_capped(chunked):
     head = (
         b"HTTP/1.1 200 OK\r\n" + (b"Transfer-Encoding: chunked\r\n" if chunked else b"") + b"\r\n"
     )
@@ -425,7 +425,7 @@ def test_every_address_of_a_host_is_tried(monkeypatch):
     assert server.seen[0].headers["host"] == "talon.invalid"
 
 
-def test_f1_all_addresses_of_a_host_share_the_deadline(monkeypatch):
+def test_F1_all_addresses_of_a_host_share_the_deadline(monkeypatch):
     with socket.socket() as listener, contextlib.ExitStack() as crowd:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).parent / "typed_user.py"
 
 
-def test_i5_the_program_uses_every_operation_and_every_effect():
+def test_I5_the_program_uses_every_operation_and_every_effect():
     source = PROGRAM.read_text()
     operations = {name for name in dir(c.IntegrationClient) if not name.startswith("_")}
     assert operations - set(re.findall(r"talon\.(\w+)\(", source)) == set()
@@ -24,7 +24,7 @@ def test_i5_the_program_uses_every_operation_and_every_effect():
     ) == set()
 
 
-def test_i5_mypy_strict_passes_on_a_program(tmp_path):
+def test_I5_mypy_strict_passes_on_a_program(tmp_path):
     pytest.importorskip("mypy", reason="mypy is in the dev requirements")
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull]
     # As a user has it: what is installed is followed, and not complained about.

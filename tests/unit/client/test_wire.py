@@ -16,7 +16,7 @@ MONEY = st.decimals(allow_nan=False, allow_infinity=False)
 
 
 @given(MONEY)
-def test_c6_no_decimal_changes_on_the_wire(amount):
+def test_C6_no_decimal_changes_on_the_wire(amount):
     item = c.CartItem(sku="a", quantity=1, price=amount, attributes={"cost": amount})
     again = decode(c.encode(item), c.CartItem)
     assert type(again.price) is Decimal
@@ -27,7 +27,7 @@ def test_c6_no_decimal_changes_on_the_wire(amount):
 @pytest.mark.parametrize(
     "digits", ["9.999", "0.1", "1E+2", "100", "0.10", "1234.567", "1E-30", "1E+400"]
 )
-def test_c6_digits_are_kept(digits):
+def test_C6_digits_are_kept(digits):
     data = c.encode(c.AdditionalCost(price=Decimal(digits)))
     assert data == b'{"price":' + digits.encode() + b"}"
     assert str(decode(data, c.AdditionalCost).price) == digits
@@ -41,7 +41,7 @@ def amounts(draw):
 
 
 @given(st.lists(amounts(), max_size=5))
-def test_c6_prices_of_jpy_eur_and_kwd_arrive_digit_for_digit(prices):
+def test_C6_prices_of_jpy_eur_and_kwd_arrive_digit_for_digit(prices):
     items = [c.CartItem(sku="a", quantity=1, price=price) for price in prices]
     wire = c.encode(c.NewCustomerSessionV2(cart_items=items))
     assert re.findall(rb'"price":([^,}]+)', wire) == [str(price).encode() for price in prices]
@@ -50,7 +50,7 @@ def test_c6_prices_of_jpy_eur_and_kwd_arrive_digit_for_digit(prices):
 
 
 @pytest.mark.parametrize("token", ["1e2", "1E2", "100.0", "100"])
-def test_c6_all_spellings_of_a_number_are_read(token):
+def test_C6_all_spellings_of_a_number_are_read(token):
     assert decode(f'{{"price":{token}}}'.encode(), c.AdditionalCost).price == 100
 
 
@@ -62,7 +62,7 @@ def test_c6_all_spellings_of_a_number_are_read(token):
         lambda: c.NewCustomerSession(total=9.99),
     ],
 )
-def test_c6_floats_are_no_money(make):
+def test_C6_floats_are_no_money(make):
     with pytest.raises(TypeError, match="Decimal"):
         make()
 
