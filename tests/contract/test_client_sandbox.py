@@ -87,9 +87,9 @@ def test_dry_and_now(talon):
 
 def test_a_400_says_where(talon):
     with pytest.raises(c.TalonRejected) as caught:
-        talon.update_customer_session_v2("s1", {"customerSession": {"state": "melted"}})
+        talon.update_customer_session_v2("s1", {"customerSession": {"attributes": {"mood": "x"}}})
     assert caught.value.status == 400
-    assert caught.value.errors[0].pointer == "/customerSession/state"
+    assert caught.value.errors[0].pointer == "/customerSession/attributes/mood"
 
 
 def test_F6_the_same_key_is_answered_twice_and_done_once(talon, today):

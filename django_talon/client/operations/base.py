@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from msgspec import MsgspecError
 
 from django_talon._version import __version__
-from django_talon.client import answers, paths
+from django_talon.client import answers, limits, paths
 from django_talon.client.errors import TalonInvalidRequest
 from django_talon.client.exchange import Answer, Outgoing
 from django_talon.client.signing import Credentials
@@ -81,6 +81,8 @@ class Caller:
 
 
 def _encoded(operation: Operation, request: Any) -> bytes:
+    if said := limits.breach(operation.name, request):
+        raise not_sent(operation, said)
     try:
         return encode(request)
     except (ValueError, TypeError, RecursionError, MsgspecError) as error:

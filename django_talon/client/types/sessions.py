@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import UNSET, field
 
@@ -86,13 +87,17 @@ class ExperimentVariantAllocation(Model, frozen=True, kw_only=True):
     variant_id: int = field(name="variantID")
 
 
+#: The states that a request may name.
+NewState = Literal["open", "closed", "cancelled"]
+
+
 class NewCustomerSession(Model, frozen=True, kw_only=True):
     """What `update_customer_session` (V1) sends. Only what is set changes."""
 
     profile_id: Opt[str] = UNSET
     coupon: Opt[str] = UNSET
     referral: Opt[str] = UNSET
-    state: Opt[str] = UNSET
+    state: Opt[NewState] = UNSET
     cart_items: Opt[Sequence[CartItem]] = UNSET
     identifiers: Opt[Sequence[str]] = UNSET
     total: Opt[Decimal] = UNSET
@@ -116,12 +121,29 @@ class NewCustomerSessionV2(Model, frozen=True, kw_only=True):
     coupon_codes: Opt[Sequence[str]] = UNSET
     referral_code: Opt[str] = UNSET
     loyalty_cards: Opt[Sequence[str]] = UNSET
-    state: Opt[str] = UNSET
+    state: Opt[NewState] = UNSET
     cart_items: Opt[Sequence[CartItem]] = UNSET
     experiment_variant_allocations: Opt[Sequence[ExperimentVariantAllocation]] = UNSET
     additional_costs: Opt[Mapping[str, AdditionalCost]] = UNSET
     identifiers: Opt[Sequence[str]] = UNSET
     attributes: Opt[JSON] = UNSET
+
+
+#: The parts of an answer that a session update may ask for.
+SessionContent = Literal[
+    "customerSession",
+    "customerProfile",
+    "coupons",
+    "triggeredCampaigns",
+    "referral",
+    "loyalty",
+    "event",
+    "awardedGiveaways",
+    "ruleFailureReasons",
+    "previousReturns",
+    "campaignEligibility",
+    "achievements",
+]
 
 
 class IntegrationRequest(Model, frozen=True, kw_only=True):
@@ -132,7 +154,7 @@ class IntegrationRequest(Model, frozen=True, kw_only=True):
     """
 
     customer_session: NewCustomerSessionV2
-    response_content: Opt[Sequence[str]] = UNSET
+    response_content: Opt[Sequence[SessionContent]] = UNSET
 
 
 class CustomerSession(Model, frozen=True, kw_only=True):

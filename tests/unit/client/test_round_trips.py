@@ -6,7 +6,7 @@ import types
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from decimal import Decimal
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 import pytest
@@ -46,6 +46,8 @@ def values(kind):
         return FREE
     if origin in (Union, types.UnionType):
         return st.one_of(*map(values, args))
+    if origin is Literal:
+        return st.sampled_from(args)
     if origin in (Sequence, list):
         return st.lists(values(args[0]), max_size=2)
     if origin is Mapping:
