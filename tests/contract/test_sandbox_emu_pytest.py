@@ -146,11 +146,11 @@ def test_edits_a_closed_session(talon_one):
     put("s1", cartItems=[{"sku": "a", "name": "A", "quantity": 1, "price": 1}])
 
 def test_sends_nonsense(talon_one):
-    put("s1", state="lost")
+    put("s1", attributes={"mood": "lost"})
 
 @pytest.mark.talon_one(strict=False)
 def test_is_exempt(talon_one):
-    put("s1", state="lost")
+    put("s1", attributes={"mood": "lost"})
 
 def test_overlaps(talon_one):
     from threading import Thread
