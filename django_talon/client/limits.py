@@ -6,6 +6,7 @@ What is not listed here is left to Talon.One, whose 400 says what is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from django_talon.client.types.base import Model
@@ -118,9 +119,13 @@ def breach(operation: str, request: Any) -> str:
 
 def read(value: Any, name: str) -> Any:
     """Return a field of a typed request or of a mapping by its name on the wire."""
-    if isinstance(value, Mapping):
-        return value.get(name)
-    if not isinstance(value, Model):
-        return None
-    names = value.__struct_encode_fields__
-    return getattr(value, value.__struct_fields__[names.index(name)]) if name in names else None
+    if isinstance(value, Model):
+        attribute = _attribute(type(value), name)
+        return getattr(value, attribute) if attribute else None
+    return value.get(name) if isinstance(value, Mapping) else None
+
+
+@cache
+def _attribute(kind: type[Model], name: str) -> str:
+    names = kind.__struct_encode_fields__
+    return kind.__struct_fields__[names.index(name)] if name in names else ""
