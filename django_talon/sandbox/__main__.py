@@ -114,6 +114,11 @@ def _add_switches(made: argparse.ArgumentParser) -> None:
     made.add_argument(
         "--faults", type=Path, metavar="FILE", help="fault rules that every world begins with"
     )
+    made.add_argument(
+        "--no-magic",
+        action="store_true",
+        help="let codes and ids such as SBX-503-3 be like any other",
+    )
 
 
 def _add_security(made: argparse.ArgumentParser) -> None:
@@ -169,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sandbox until Ctrl-C or SIGTERM; return the exit code."""
     options = vars(parser().parse_args(arguments))
     if options["limits"]:
-        print(limits.table(), end="")
+        print(limits.page(), end="")
         return 0
     return run(options)
 
@@ -191,6 +196,7 @@ def run(options: Mapping[str, Any], declared: Declared | None = None) -> int:
         clock=lambda: clock_of(options["clock"]),
         rules=rules,
         signers=options["application"],
+        magic=not options["no_magic"],
     )
     token = options["token"] or secrets.token_urlsafe(16)
     server = SocketServer(sandbox, options["host"], options["port"], token=token)

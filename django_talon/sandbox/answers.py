@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from .engine import render, render_2020, render_codes, sessions
+from msgspec.structs import replace
+
+from .engine import eligibility, render, render_2020, render_achievements, render_codes, sessions
 from .engine.errors import invalid, problem
 from .engine.state import (
     Application,
@@ -90,7 +92,7 @@ class Shapes:
             "session": self._in(render_2020.session_v1, render.session_v1(session)),
             "profile": self.profile(profile) if profile else self._in(render_2020.profile, nobody),
             "event": self.event(outcome.event),
-            "loyalty": self.loyalty(),
+            "loyalty": self.loyalty_section(outcome),
         }
         coupon = call.application.coupons.get(next(iter(session.coupon_codes), ""))
         if coupon is not None:
@@ -116,10 +118,11 @@ class Shapes:
 
     def event(self, entity: Event) -> Json:
         """Return an event, its effects as V1 tuples."""
+        application = self._call.application
         if self._is_2020:
             effects = render_2020.effects(entity.effects)
-            return render_2020.event(render.event(entity, effects))
-        return render.event(entity)
+            return render_2020.event(render.event(entity, application, effects))
+        return render.event(entity, application)
 
     def event_section(self, entity: Event) -> Json:
         """Return the event of a V2 answer, whose effects stand beside it.
@@ -184,9 +187,41 @@ class Shapes:
         """Return the giveaways a profile was awarded."""
         return [render.giveaway(given, profile) for given in profile.giveaways]
 
-    def loyalty(self) -> Json:
-        """Return the loyalty section: there are no programs."""
-        return render.EMPTY_LOYALTY
+    def loyalty(self, profile: Profile | None, coming: list[Effect] | None = None) -> Json:
+        """Return the points of a profile; ``coming`` are effects that are not booked yet."""
+        world = self._call.world
+        shown = render.loyalty(world, profile, coming or [], world.clock())
+        return self._in(render_2020.loyalty, shown)
+
+    def loyalty_section(self, outcome: sessions.Outcome) -> Json:
+        """Return the points of the profile of an outcome."""
+        session = outcome.session
+        profile = self._call.world.profiles.get(session.profile_id)
+        is_open = session.integration_id and session.state == "open"
+        return self.loyalty(profile, outcome.evaluation.effects if is_open else [])
+
+    def achievements(self, profile: Profile) -> list[Json]:
+        """Return how far a profile is in the achievements it has started."""
+        known = self._call.world.achievements
+        started = [known[number] for number in known if str(number) in profile.progress]
+        return [
+            render_achievements.of_inventory(one, profile.progress[str(one.id)]) for one in started
+        ]
+
+    def achievements_section(self, outcome: sessions.Outcome) -> list[Json]:
+        """Return all achievements, and how far the profile of an outcome is in each."""
+        world = self._call.world
+        profile = world.profiles.get(outcome.session.profile_id)
+        progress = profile.progress if profile is not None else {}
+        known = world.achievements.values()
+        return [render_achievements.of_customer(one, progress.get(str(one.id))) for one in known]
+
+    def eligibility(self, outcome: sessions.Outcome) -> list[Json] | None:
+        """Return which campaigns a dry run would have triggered; nothing else says so."""
+        call = self._call
+        if not call.flag("dry"):
+            return None
+        return eligibility.of(call.application, outcome.evaluation, outcome.event.type)
 
     def awarded(self, outcome: sessions.Outcome) -> list[Json]:
         """Return the giveaways of an outcome."""
@@ -204,7 +239,7 @@ def _extreme(effect: Effect) -> Effect:
         return effect
     value = effect.props["value"]
     shaved = value - _HAIR if value > _HAIR else value
-    return effect._replace(props={**effect.props, "value": shaved})
+    return replace(effect, props={**effect.props, "value": shaved})
 
 
 _SECTIONS: dict[str, Callable[[Shapes, sessions.Outcome], Any]] = {
@@ -217,8 +252,9 @@ _SECTIONS: dict[str, Callable[[Shapes, sessions.Outcome], Any]] = {
     "ruleFailureReasons": lambda _, outcome: [
         render.failure(f) for f in outcome.evaluation.failures
     ],
-    "loyalty": lambda shapes, outcome: shapes.loyalty(),
+    "loyalty": Shapes.loyalty_section,
     "awardedGiveaways": Shapes.awarded,
     "previousReturns": lambda shapes, outcome: shapes.returns(outcome.session),
-    "achievements": lambda shapes, outcome: [],
+    "achievements": Shapes.achievements_section,
+    "campaignEligibility": Shapes.eligibility,
 }

@@ -16,6 +16,7 @@ from .visits import Visit
 from .wire import Answer
 
 PRECISION = Context(prec=60)
+_TWO_REQUESTS = "one Idempotency-Key for two different requests"
 _SESSION_UPDATES = {"updateCustomerSessionV2", "updateCustomerSession"}
 
 
@@ -48,20 +49,23 @@ class Applier:
 
     def _once(self, visit: Visit) -> Answer:
         """Change the state; a repeated idempotency key changes nothing."""
-        repeatable = visit.entry.operation in idempotency.OPERATIONS
-        if not repeatable or "idempotency-key" not in visit.request.headers:
+        if not visit.has_key:
             return self._change(visit)
-        answer, visit.entry.replayed = visit.room.answers.once(
+        once = visit.room.answers.once(
             visit.caller.application, visit.request, lambda: self._change(visit)
         )
-        if visit.entry.replayed and visit.request.method == "PUT":
+        visit.entry.replayed = once.replayed
+        if once.mismatched:
+            visit.room.violations.note(monitors.KEY_MISUSE, _TWO_REQUESTS, visit.entry)
+        elif once.replayed and visit.request.method == "PUT":
             visit.room.violations.replayed(visit.entry)
-        return answer
+        return once.answer
 
     def _change(self, visit: Visit, copy: World | None = None) -> Answer:
         room, entry = visit.room, visit.entry
         form = Form(room.seed.definitions, self.loose)
-        body = bodies.checked(entry.operation, entry.body, form)
+        is_2020 = room.world.decisions.is_2020
+        body = bodies.checked(entry.operation, visit.content, form, is_2020=is_2020)
         _check_ids(visit.ids)
         with room.lock:
             if visit.generation != room.generation:
@@ -91,7 +95,7 @@ def _judge_applied(visit: Visit, held: Callable[[], None]) -> None:
         details = f"profile {entry.profile_id} was erased and is written again"
         room.violations.note(monitors.AFTER_ERASE, details, entry)
     if entry.operation.startswith("trackEvent"):
-        room.violations.event(entry, wire.encode(entry.body).decode())
+        room.violations.event(entry, wire.encode(visit.content).decode())
     if visit.request.method == "PUT":
         room.violations.written(entry)
     held()
@@ -115,8 +119,7 @@ def _version(visit: Visit) -> Callable[[], None]:
 
 def _judge_refused(visit: Visit, refused: RefusedError) -> None:
     if isinstance(refused, idempotency.KeyReusedError):
-        details = "one Idempotency-Key for two different requests"
-        visit.room.violations.note(monitors.KEY_MISUSE, details, visit.entry)
+        visit.room.violations.note(monitors.KEY_MISUSE, _TWO_REQUESTS, visit.entry)
     elif refused.status in {400, 409} and visit.entry.operation in _SESSION_UPDATES:
         _judge_edit(visit, refused)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,20 +9,20 @@ from typing import Any
 
 from django_talon._version import __version__
 
-from . import fault_schema, inspector, lookup, reports, resets, wire
+from . import fault_schema, inspector, limits, live, lookup, reports, resets, wire
 from .engine.errors import RefusedError
 from .faults import FaultError
 from .gate import OPEN, REFUSING, SWALLOWING
 from .journal import Entry, Journal
 from .keys import DEFAULT_APPLICATION
 from .lookup import Query, Reply
-from .operations import OPERATIONS
+from .operations import SPECIFICATION
 from .refusals import answer_to
 from .service import Sandbox
 from .wire import Answer, Request
 
 PREFIX = "/_sandbox"
-SPECIFICATION = hashlib.sha256(repr(OPERATIONS).encode()).hexdigest()[:16]
+_PLAIN = {"Content-Type": "text/plain; charset=utf-8"}
 _A_MOMENT = 0.1
 
 
@@ -32,11 +31,14 @@ def handle(sandbox: Sandbox, request: Request) -> Answer:
     path = request.path.removeprefix(PREFIX) or "/"
     if path == "/" and request.method == "GET":
         return Answer(200, inspector.page(), inspector.HEADERS)
+    if path == "/limits" and request.method == "GET":
+        return Answer(200, limits.page().encode(), _PLAIN)
     try:
+        special = _SPECIAL.get((request.method, path))
         if path == "/redirected":
-            return _redirected(sandbox, request)
-        if path == "/journal" and request.method == "GET":
-            return _journal(sandbox, request.query)
+            special = _redirected
+        if special is not None:
+            return special(sandbox, request)
         return wire.json_answer(*_dispatch(sandbox, request, path))
     except RefusedError as error:
         return answer_to(error)
@@ -45,8 +47,16 @@ def handle(sandbox: Sandbox, request: Request) -> Answer:
 
 
 def _dispatch(sandbox: Sandbox, request: Request, path: str) -> Reply:
-    parts = path.strip("/").split("/")
     body = wire.decode(request.body) if request.body else {}
+    try:
+        return _order(sandbox, request, path, body)
+    finally:
+        for room in sandbox.rooms.all() if request.method != "GET" else ():
+            room.journal.touch()
+
+
+def _order(sandbox: Sandbox, request: Request, path: str, body: Any) -> Reply:
+    parts = path.strip("/").split("/")
     if len(parts) == 3 and parts[0] == "keys" and request.method == "POST":
         return _order_key(sandbox, parts[1], parts[2], body)
     if len(parts) == 2 and parts[0] == "snapshots" and request.method == "POST":
@@ -72,8 +82,9 @@ def health(sandbox: Sandbox, query: Query, body: Any) -> Reply:
     }
 
 
-def _journal(sandbox: Sandbox, query: Query) -> Answer:
+def _journal(sandbox: Sandbox, request: Request) -> Answer:
     """Answer with the calls of one world, or of all, oldest first, once there are enough."""
+    query = request.query
     since = lookup.whole(query, "since", 0)
     operation, subject = query.get("operation", ""), query.get("id", "")
     journals = [room.journal for room in lookup.rooms(sandbox, query.get("world"))]
@@ -225,4 +236,9 @@ _ACTIONS: dict[tuple[str, str], Callable[[Sandbox, Query, Any], Reply]] = {
     ("POST", "/reset"): resets.reset,
     ("POST", "/release"): release,
     ("POST", "/gate"): gate,
+}
+_SPECIAL: dict[tuple[str, str], Callable[[Sandbox, Request], Answer]] = {
+    ("GET", "/journal"): _journal,
+    ("GET", "/export"): resets.export,
+    ("GET", "/events"): live.events,
 }

@@ -23,11 +23,20 @@ _DEFAULT_SECONDS = {"hang": 60.0, "refuse": 1.0, "blackhole": 1.0, "apply_late":
 
 @dataclass(frozen=True)
 class Action:
-    """One thing to do to a call: its name and parameters; seconds are those of the world."""
+    """One thing to do to a call: its name and parameters; seconds are those of the world.
+
+    ``rule`` is the id of the fault rule that does it.
+    """
 
     name: str
     parameters: Json
     bucket: Bucket | None = None
+    rule: int = 0
+
+    @property
+    def reason(self) -> str:
+        """What an answer gives as its reason that this action has made."""
+        return f"fault rule {self.rule}: {self.name}"
 
     @property
     def seconds(self) -> float:
@@ -88,6 +97,7 @@ class Rule:
             "profile": entry.profile_id,
             "application": entry.application,
             "method": entry.method,
+            "coupon": entry.coupons,
             "dry": entry.query.get("dry", "false").lower() in {"true", "1"},
         }
         return all(_fits(name, wanted, values, ids, headers) for name, wanted in self.match.items())
@@ -128,6 +138,8 @@ class Rule:
 def _fits(name: str, wanted: Any, values: Json, ids: dict[str, str], headers: Any) -> bool:
     if name == "id":
         return wanted in ids.values()
+    if name == "coupon":
+        return wanted in values[name]
     if name == "header":
         return all(
             key in headers and value in (True, headers[key]) for key, value in wanted.items()
@@ -205,7 +217,7 @@ def _parse(spec: Any, rule_id: int) -> Rule:
     phase = given.get("phase", "before_apply")
     match = fault_schema.read("match", given.get("match") or {}, MATCH)
     when = fault_schema.read("when", given.get("when") or {}, WHEN)
-    action = _action(given, phase)
+    action = replace(_action(given, phase), rule=rule_id)
     seed = given.get("seed", 0)
     if action.name == "apply_late":
         phase, action = "late_apply", replace(action, name="reset")

@@ -36,7 +36,7 @@ def update_session_v2(call: Call) -> Reply:
 
 
 def _now(call: Call) -> datetime | None:
-    if "now" not in call.query:
+    if "now" not in call.query or call.world.decisions.is_2020:
         return None
     source = {"parameter": "now"}
     try:
@@ -64,8 +64,11 @@ def return_items(call: Call) -> Reply:
         call.world, call.application, call.ids["sessionId"], rows, dry=call.flag("dry")
     )
     shapes, content = Shapes(call), call.body.get("responseContent", [])
-    answer = shapes.state_v2(outcome, content)
-    return 200, {**answer, "return": shapes.returns(outcome.session)[-1]}
+    answer = shapes.state_v2(outcome, [name for name in content if name != "previousReturns"])
+    *earlier, new = shapes.returns(outcome.session)
+    if "previousReturns" in content:
+        answer["previousReturns"] = earlier
+    return 200, {**answer, "return": new}
 
 
 def reopen_session(call: Call) -> Reply:
@@ -81,34 +84,38 @@ def update_session_v1(call: Call) -> Reply:
     stored = call.application.sessions.get(session_id)
     if stored is None or stored.client_total is None or call.flag("dry"):
         changes.setdefault("client_total", Decimal(0))
+    told: Json = {n: call.body[n] for n in ("coupon", "referral") if n in call.body}
+    act = sessions.dry_run if call.flag("dry") else sessions.update
+    outcome = act(call.world, call.application, session_id, changes, told=told)
     if call.flag("dry"):
-        outcome = sessions.dry_run(call.world, call.application, session_id, changes)
-        outcome.session.effects = outcome.evaluation.effects
-    else:
-        outcome = sessions.update(call.world, call.application, session_id, changes)
+        outcome.session.effects = tuple(outcome.evaluation.effects)
     return 200, Shapes(call).state_v1(outcome)
 
 
 def update_profile_v1(call: Call) -> Reply:
     """updateCustomerProfile; the session in the answer is a placeholder."""
-    return 200, Shapes(call).state_v1(_update_profile(call, run_rules=True))
+    outcome = _update_profile(call, run_rules=True, dry=call.flag("dry"))
+    return 200, Shapes(call).state_v1(outcome)
 
 
 def update_profile_v2(call: Call) -> Reply:
-    """updateCustomerProfileV2; in 2020 it ran no rules and answered the profile alone."""
+    """updateCustomerProfileV2; in 2020 it ran no rules and answered the profile alone.
+
+    Without rules there are no dry runs.
+    """
     shapes, is_2020 = Shapes(call), call.world.decisions.is_2020
     run_rules = not is_2020 and call.flag("runRuleEngine")
-    outcome = _update_profile(call, run_rules=run_rules)
+    outcome = _update_profile(call, run_rules=run_rules, dry=call.flag("dry") and run_rules)
     asked = call.body.get("responseContent", []) if run_rules else []
     content = [name for name in asked if name != "achievements"]
     answer = shapes.state_v2(outcome, ["customerProfile", *content])
     return 200, {"customerProfile": answer["customerProfile"]} if is_2020 else answer
 
 
-def _update_profile(call: Call, *, run_rules: bool) -> sessions.Outcome:
+def _update_profile(call: Call, *, run_rules: bool, dry: bool) -> sessions.Outcome:
     profile_id, attributes = call.ids["profileId"], call.body.get("attributes")
     world, application = call.world, call.application
-    now, is_new, dry = world.clock(), profile_id not in world.profiles, call.flag("dry")
+    now, is_new = world.clock(), profile_id not in world.profiles
     kind = "talon_profile_created" if is_new else "talon_profile_updated"
     session = Session(0, "", application.id, now, now, profile_id)
     audiences = _audiences(call)
@@ -125,9 +132,16 @@ def _update_profile(call: Call, *, run_rules: bool) -> sessions.Outcome:
         event = record(world, application, kind, profile_id=profile_id)
     chosen = call.body.get("evaluableCampaignIds")
     evaluation = events.assess(
-        world, application, session, event, dry=dry, campaign_ids=chosen, audiences=audiences
+        world,
+        application,
+        session,
+        event,
+        dry=dry,
+        campaign_ids=chosen,
+        audiences=audiences,
+        profile=profiles.imagined(world, profile_id, attributes, audiences) if dry else None,
     )
-    event.effects = evaluation.effects
+    event.effects = tuple(evaluation.effects)
     return sessions.Outcome(session, evaluation, event)
 
 
@@ -179,15 +193,15 @@ def track_event_v2(call: Call) -> Reply:
 
 
 def track_event_v3(call: Call) -> Reply:
-    """trackEventV3; an id is used once, silent (the default) answers 204."""
+    """trackEventV3; an id is used once, silent (the default) answers 204 unless decided else."""
     silent, dry = _is_silent(call), call.flag("dry")
     call.flag("forceCompleteEvaluation")
     outcome = events.track_advanced(call.world, call.application, call.body, dry=dry)
-    if silent and not dry:
+    if silent and not dry and call.world.decisions.silent_v3 == 204:
         return 204, None
     content = call.body.get("responseContent", [])
-    answer = Shapes(call).state_v2(outcome, [name for name in content if name != "event"])
-    if "event" in content:
+    answer = Shapes(call).state_v2(outcome, content)
+    if "advancedEvent" in content:
         answer["advancedEvent"] = Shapes(call).advanced_event(outcome.event)
     return 200, answer
 
@@ -233,11 +247,11 @@ def get_inventory(call: Call) -> Reply:
     own = (code for code in application.referrals.values() if code.advocate == profile_id)
     sections: Json = {
         "profile": shapes.profile(profile),
-        "loyalty": shapes.loyalty(),
+        "loyalty": shapes.loyalty(profile),
         "referrals": [shapes.inventory_referral(code) for code in own],
         "coupons": [shapes.inventory_coupon(coupon, profile_id) for coupon in wallet],
         "giveaways": shapes.giveaways(profile),
-        "achievements": [],
+        "achievements": shapes.achievements(profile),
     }
     known = ("profile", "referrals", "coupons") if call.world.decisions.is_2020 else sections
     return 200, {name: sections[name] for name in known if call.flag(name)}

@@ -44,7 +44,11 @@ class Interference:
 
     def end_by(self, visit: Visit, action: Action) -> Ending:
         """Do one thing; return how the call ends, or None if it goes on."""
-        return self._acts[action.name](visit, action)
+        ended = self._acts[action.name](visit, action)
+        if isinstance(ended, Answer):
+            headers = {**ended.headers, "X-Sandbox-Reason": action.reason}
+            return replace(ended, headers=headers)
+        return ended
 
     def _hang(self, visit: Visit, action: Action) -> Ending:
         visit.room.clock.sleep(action.seconds, visit.era)
@@ -108,6 +112,8 @@ def _finished(answer: Answer, action: Action) -> Answer:
         delivery = replace(delivery, slow=part, piece=piece, pause=pause)
     else:
         sent = min(parameters.get("bytes", len(answer.body) // 2), max(len(answer.body) - 1, 0))
-        chunked = parameters.get("chunked", False)
-        delivery = replace(delivery, sent=sent, chunked=chunked, reset=action.name == "reset")
+        in_chunk = parameters.get("inChunk", False)
+        chunked = in_chunk or parameters.get("chunked", False)
+        reset = action.name == "reset"
+        delivery = replace(delivery, sent=sent, chunked=chunked, in_chunk=in_chunk, reset=reset)
     return replace(answer, delivery=delivery)

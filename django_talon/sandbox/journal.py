@@ -21,7 +21,7 @@ CAPACITY = 10_000
 class Entry:
     """One call. ``applied`` says whether the state change it asked for has happened.
 
-    ``answer`` is the JSON that was sent, read only when somebody looks.
+    ``sent`` and ``answer`` are the JSON of both bodies, read only when somebody looks.
     """
 
     index: int
@@ -34,8 +34,9 @@ class Entry:
     operation: str = ""
     session_id: str = ""
     profile_id: str = ""
+    coupons: tuple[str, ...] = ()
     idempotency_key: str = ""
-    body: Any = None
+    sent: bytes = b""
     status: int | None = None
     answer: bytes = b""
     reason: str = ""
@@ -66,9 +67,9 @@ class Entry:
             "sessionId": self.session_id,
             "profileId": self.profile_id,
             "idempotencyKey": self.idempotency_key,
-            "body": self.body,
+            "body": _read(self.sent),
             "status": self.status,
-            "answer": wire.decode(self.answer) if self.answer else None,
+            "answer": _read(self.answer),
             "reason": self.reason,
             "started": written(self.started),
             "ended": written(self.ended) if self.ended else None,
@@ -81,6 +82,10 @@ class Entry:
         }
 
 
+def _read(body: bytes) -> Any:
+    return wire.decode(body) if body else None
+
+
 class Journal:
     """The last calls of one world; ``dropped`` counts those that no longer fit."""
 
@@ -90,7 +95,13 @@ class Journal:
         self._clock = clock
         self._entries: deque[Entry] = deque(maxlen=capacity)
         self._next = 0
+        self.version = 0
         self._changed = threading.Condition()
+
+    @property
+    def next_index(self) -> int:
+        """The index that the next call gets."""
+        return self._next
 
     def begin(self, request: Request, application: str) -> Entry:
         """Enter a call that has just arrived."""
@@ -118,7 +129,7 @@ class Journal:
             entry.index = self._next
             self._next += 1
             self._entries.append(entry)
-            self._changed.notify_all()
+            self._tell()
 
     def answered(self, entry: Entry, answer: Answer) -> None:
         """Complete an entry with its answer."""
@@ -136,13 +147,27 @@ class Journal:
             entry.parked = ""
             entry.outcome = outcome
             entry.ended = self._clock()
-            self._changed.notify_all()
+            self._tell()
 
     def park(self, entry: Entry, name: str) -> None:
         """Note where a call is held, "" for nowhere."""
         with self._changed:
             entry.parked = name
-            self._changed.notify_all()
+            self._tell()
+
+    def touch(self) -> None:
+        """Tell whoever listens that something beside the calls has changed."""
+        with self._changed:
+            self._tell()
+
+    def _tell(self) -> None:
+        self.version += 1
+        self._changed.notify_all()
+
+    def changed(self, version: int, within: float) -> None:
+        """Return once the journal is past a version, or after so many real seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.version != version, within)
 
     def entries(self, since: int = 0) -> list[Entry]:
         """Return the entries from this index on, oldest first."""

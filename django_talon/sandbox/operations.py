@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,16 @@ class Operation:
         """Say whether a dialect has this operation; "both" has them all."""
         return dialect == "both" or dialect in self.dialects
 
+    @cached_property
+    def _segments(self) -> list[str]:
+        return self.template.split("/")[1:]
+
     def match(self, parts: list[str]) -> dict[str, str] | None:
         """Return the path parameters if the template fits these path segments."""
-        wanted = self.template.split("/")[1:]
-        if len(wanted) != len(parts):
+        if len(self._segments) != len(parts):
             return None
         found = {}
-        for name, part in zip(wanted, parts, strict=True):
+        for name, part in zip(self._segments, parts, strict=True):
             if name.startswith("{"):
                 found[name[1:-1]] = part
             elif name != part:
@@ -153,6 +159,12 @@ ABSENT = tuple(
     Operation(*row, emulated=False, dialects=_NEW) for row in (*_ABSENT, *_ABSENT_LOYALTY)
 )
 OPERATIONS = (*EMULATED, *ABSENT)
+_DESCRIBED = "\n".join(
+    f"{one.name} {one.method} {re.sub('{[^}]*}', '{}', one.template)} {' '.join(one.dialects)}"
+    for one in sorted(OPERATIONS, key=lambda one: one.name)
+)
+#: The hash of the API as the sandbox knows it; clients compare it with theirs.
+SPECIFICATION = hashlib.sha256(_DESCRIBED.encode()).hexdigest()[:16]
 _BY_LENGTH: dict[int, list[Operation]] = {}
 for _operation in OPERATIONS:
     _BY_LENGTH.setdefault(_operation.template.count("/"), []).append(_operation)
@@ -164,8 +176,7 @@ def find(method: str, parts: list[str]) -> tuple[Operation | None, dict[str, str
     A literal segment wins over a parameter because such templates stand first.
     """
     candidates = _BY_LENGTH.get(len(parts), [])
-    fitting = [(op, found) for op in candidates if (found := op.match(parts)) is not None]
-    for operation, found in fitting:
-        if operation.method == method:
+    for operation in candidates:
+        if operation.method == method and (found := operation.match(parts)) is not None:
             return operation, found, []
-    return None, {}, sorted({operation.method for operation, _ in fitting})
+    return None, {}, sorted({op.method for op in candidates if op.match(parts) is not None})

@@ -45,7 +45,7 @@ def unauthorised(reason: str) -> RefusedError:
 def injected(parameters: Json, now: datetime) -> Answer:
     """Return the answer of a fault rule's ``status`` action; ``text`` is a body that is no JSON."""
     refused = RefusedError(parameters["code"], "Injected by a fault rule")
-    headers = {"X-Sandbox-Reason": "fault", **retry_after(parameters.get("retryAfter"), now)}
+    headers = retry_after(parameters.get("retryAfter"), now)
     if "text" in parameters:
         return Answer(refused.status, parameters["text"].encode(), {**_TEXT, **headers})
     return wire.json_answer(refused.status, parameters.get("body", refused.envelope()), headers)
@@ -97,7 +97,7 @@ def redirect(parameters: Json, world: str) -> Answer:
     """Return a redirect; without ``to`` it leads to where a forwarded key is noticed."""
     target = parameters.get("to") or f"/_sandbox/redirected?world={world}"
     safe = quote(target, safe=":/?#[]@!$&'()*+,;=%")
-    return Answer(parameters["code"], b"", {"Location": safe, "X-Sandbox-Reason": "fault"})
+    return Answer(parameters["code"], b"", {"Location": safe})
 
 
 def reshaped(answer: Answer, parameters: Json) -> Answer:

@@ -32,5 +32,5 @@ def state(room: Room, name: str) -> Json:
         "referrals": {
             k: render_codes.inventory_referral(r) for k, r in application.referrals.items()
         },
-        "events": [render.event(event) for event in application.events],
+        "events": [render.event(event, application) for event in application.events],
     }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import lookup, seeds
-from .engine.campaigns import Seed
+from . import lookup, seeds, wire
+from .engine.campaigns import Seed, exported
 from .engine.campaigns import parse as parse_seed
 from .engine.errors import RefusedError
 from .keys import NAME
 from .lookup import Query, Reply
 from .rooms import Room, emptied
 from .service import Sandbox
+from .wire import Answer, Request
 
 
 def reset(sandbox: Sandbox, query: Query, body: Any) -> Reply:
@@ -48,6 +49,15 @@ def _seed(sandbox: Sandbox, name: str, content: Any) -> Seed:
     if name not in seeds.shipped():
         raise RefusedError(404, f"there is no seed {name!r} (there are {seeds.shipped()})")
     return seeds.load(name)
+
+
+def export(sandbox: Sandbox, request: Request) -> Answer:
+    """Answer with a campaign file from which a world like this one begins; its hash beside it."""
+    room = lookup.room(sandbox, request.query.get("world"))
+    with room.lock:
+        content = exported(room.seed, room.world)
+    headers = {"X-Sandbox-State": wire.digest(content["state"])}
+    return wire.json_answer(200, content, headers)
 
 
 def keep(sandbox: Sandbox, name: str, body: Any) -> Reply:

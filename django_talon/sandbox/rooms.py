@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .clock import Clock, Era, real_time
-from .engine.campaigns import Seed, add_application, new_world
+from .engine.campaigns import Seed, add_application
+from .engine.saved import world_of
 from .engine.state import Application, World
 from .faults import Faults
 from .idempotency import Answers
 from .journal import Journal
 from .keys import KeyState
+from .magic import Magic
 from .monitors import Violations
 from .slots import Slots
 from .snapshots import History, Snapshot
@@ -28,6 +30,8 @@ class Room:
         seed: Seed,
         clock: Callable[[], Clock] = Clock,
         rules: tuple[Json, ...] = (),
+        *,
+        magic: bool = True,
     ) -> None:
         self.name = name
         self.lock = threading.RLock()
@@ -35,16 +39,17 @@ class Room:
         self.era = Era()
         self.seed = seed
         self.snapshots: dict[str, tuple[Seed, Snapshot, Answers]] = {}
-        self._new_clock, self._rules = clock, rules
+        self._new_clock, self._rules, self._is_magic = clock, rules, magic
         self._fresh()
 
     def _fresh(self) -> None:
         self.clock = self._new_clock()
-        self.world: World = new_world(self.seed, self.clock.now)
+        self.world: World = world_of(self.seed, self.clock.now)
         self.journal = Journal(self.name, clock=self.clock.now)
         self.faults = Faults()
+        self.magic = Magic(self.faults) if self._is_magic else None
         self.slots = Slots()
-        self.answers = Answers(self.clock.now)
+        self.answers = Answers(self.clock.now, self.seed.decisions)
         self.violations = Violations()
         self.history = History()
         self.keys = KeyState()
@@ -86,11 +91,16 @@ class Rooms:
     """All worlds of one sandbox; each new one is a copy of the seed."""
 
     def __init__(
-        self, seed: Seed, clock: Callable[[], Clock] = Clock, rules: tuple[Json, ...] = ()
+        self,
+        seed: Seed,
+        clock: Callable[[], Clock] = Clock,
+        rules: tuple[Json, ...] = (),
+        *,
+        magic: bool = True,
     ) -> None:
         self.seed = seed
         self.lobby = Journal("", clock=real_time)
-        self._clock, self._rules = clock, rules
+        self._clock, self._rules, self._is_magic = clock, rules, magic
         self._rooms: dict[str, Room] = {}
         self._lock = threading.Lock()
 
@@ -98,7 +108,9 @@ class Rooms:
         """Return the room of a world, made now if it is new."""
         with self._lock:
             if name not in self._rooms:
-                self._rooms[name] = Room(name, self.seed, self._clock, self._rules)
+                self._rooms[name] = Room(
+                    name, self.seed, self._clock, self._rules, magic=self._is_magic
+                )
             return self._rooms[name]
 
     def all(self) -> list[Room]:
@@ -107,7 +119,12 @@ class Rooms:
             return list(self._rooms.values())
 
 
+_EMPTIED = ("campaigns", "giveaways", "evaluationGroups", "campaignSet")
+
+
 def emptied(seed: Seed) -> Seed:
     """Return the seed with what it declares, but without campaigns and codes."""
     group = replace(seed.group, elements=())
-    return replace(seed, campaigns=(), coupons=(), referrals=(), giveaways=(), group=group)
+    kept = {name: value for name, value in seed.content.items() if name not in _EMPTIED}
+    without = replace(seed, campaigns=(), coupons=(), referrals=(), giveaways=(), group=group)
+    return replace(without, state={}, content=kept)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from . import wire
+from . import places, wire
 from .engine.blocks import SeedError
 from .engine.campaigns import Seed, parse
 from .engine.decisions import parse as parse_decisions
@@ -36,7 +37,13 @@ def _read(name: str) -> Seed:
         content = path.read_bytes()
     except OSError as error:
         raise SeedError(str(path), f"cannot be read: {error.strerror}") from error
-    return parse(_content(path, content), path.stem)
+    try:
+        return parse(_content(path, content), path.stem)
+    except SeedError as error:
+        if error.path == str(path):
+            raise
+        line = places.line_of(content, error.path, is_yaml=_is_yaml(path))
+        raise SeedError(f"{path}, line {line}: {error.path}", error.why) from error
 
 
 def rules(path: Path) -> list[Json]:
@@ -63,12 +70,18 @@ def shipped() -> list[str]:
 
 
 def _content(path: Path, content: bytes) -> Any:
-    if path.suffix in {".yaml", ".yml"}:
+    if _is_yaml(path):
         return _yaml(path, content)
     try:
         return wire.decode(content)
     except wire.MalformedError as error:
-        raise SeedError(str(path), f"is no JSON: {error}") from error
+        place = re.search(r"\(byte (\d+)\)", str(error))
+        line = places.line_at(content, int(place.group(1)) if place else len(content))
+        raise SeedError(str(path), f"line {line} is no JSON: {error}") from error
+
+
+def _is_yaml(path: Path) -> bool:
+    return path.suffix in {".yaml", ".yml"}
 
 
 def _yaml(path: Path, content: bytes) -> Any:

@@ -30,7 +30,7 @@ class Sandbox:
 
     ``loose`` accepts what the seed does not declare; ``clock`` makes the clock of each world,
     ``rules`` are fault rules that each world begins with, ``signers`` the Applications that may
-    sign instead of sending a key.
+    sign instead of sending a key; ``magic`` heeds codes and ids that ask for trouble.
     """
 
     def __init__(
@@ -41,8 +41,9 @@ class Sandbox:
         clock: Callable[[], Clock] = Clock,
         rules: Iterable[Json] = (),
         signers: Iterable[Signer] = (),
+        magic: bool = True,
     ) -> None:
-        self.rooms = Rooms(seed, clock, tuple(rules))
+        self.rooms = Rooms(seed, clock, tuple(rules), magic=magic)
         self.loose = loose
         self.parks = Parks()
         self.gate = Gate()
@@ -129,9 +130,14 @@ class Sandbox:
             room.violations.count(entry, refused=False)
         if wrong is not None:
             raise wrong
+        if room.magic is not None:
+            room.magic.notice(entry)
         visit.plan = room.faults.plan(entry, visit.ids, visit.request.headers)
 
     def _run(self, visit: Visit, occupied: list[str]) -> Answer | Broken:
+        if visit.has_key:
+            running = visit.room.answers.running(visit.caller.application, visit.request)
+            visit.at_end.enter_context(running)
         if visit.locks:
             visit.at_end.enter_context(visit.room.slots.hold(occupied))
         ended = self._interference.phase(visit, "before_apply")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from . import operations, wire
+from . import idempotency, operations, wire
 from .clock import Era
 from .engine.errors import RefusedError, problem
 from .faults import Plan
@@ -22,7 +22,10 @@ LOCKING = {operation.name for operation in operations.EMULATED if operation.lock
 
 @dataclass
 class Visit:
-    """A call to one application of a world, and what the world was when it arrived."""
+    """A call to one application of a world, and what the world was when it arrived.
+
+    ``content`` is what its body says.
+    """
 
     request: Request
     room: Room
@@ -33,6 +36,7 @@ class Visit:
     era: Era
     operation: operations.Operation | None = None
     ids: dict[str, str] = field(default_factory=dict)
+    content: Any = None
     plan: Plan = field(default_factory=Plan)
     at_end: ExitStack = field(default_factory=ExitStack)
 
@@ -43,13 +47,27 @@ class Visit:
 
     @property
     def dry(self) -> bool:
-        """Whether the call asks to change nothing."""
-        return self.request.query.get("dry", "").lower() in {"true", "1"}
+        """Whether the call asks to change nothing; a profile is only tried out with its rules."""
+        if self.entry.operation == "updateCustomerProfileV2" and not (
+            self._asks("runRuleEngine") and not self.room.world.decisions.is_2020
+        ):
+            return False
+        return self._asks("dry")
+
+    def _asks(self, name: str) -> bool:
+        return self.request.query.get(name, "").lower() in {"true", "1"}
 
     @property
     def locks(self) -> bool:
         """Whether the call takes a turn in the queues of its customer and session."""
         return self.entry.operation in LOCKING
+
+    @property
+    def has_key(self) -> bool:
+        """Whether the call has an Idempotency-Key that its operation honours; 2020 had none."""
+        repeatable = self.entry.operation in idempotency.OPERATIONS
+        repeatable = repeatable and not self.room.world.decisions.is_2020
+        return repeatable and "idempotency-key" in self.request.headers
 
     @property
     def keys(self) -> list[str]:
@@ -64,7 +82,7 @@ class Visit:
     @property
     def body(self) -> dict[str, Any]:
         """The part of the body that names session and profile; {} if there is none."""
-        body = self.entry.body
+        body = self.content
         inner = body.get("customerSession", body) if isinstance(body, dict) else {}
         return inner if isinstance(inner, dict) else {}
 
@@ -81,6 +99,7 @@ class Visit:
         self.entry.ids = self.ids
         unreadable = self._read_body()
         self.entry.session_id, self.entry.profile_id = self._subjects()
+        self.entry.coupons = self._coupons()
         if bad_path or self.operation is None:
             return _no_route(self.request, [] if bad_path else allowed)
         dialect = self.room.world.decisions.dialect
@@ -98,12 +117,21 @@ class Visit:
         if not is_due and not self.request.body:
             return None
         try:
-            self.entry.body = wire.decode(self.request.body)
+            self.content = wire.decode(self.request.body)
+            self.entry.sent = self.request.body
         except wire.MalformedError as error:
             if is_due:
                 errors = [problem("Malformed JSON", str(error), pointer="")]
                 return RefusedError(400, "The request body is not valid JSON", errors)
         return None
+
+    def _coupons(self) -> tuple[str, ...]:
+        """Return the coupon codes that the call names, in its path or body."""
+        body = self.content if isinstance(self.content, dict) else {}
+        session = body.get("customerSession")
+        codes = session.get("couponCodes") if isinstance(session, dict) else [body.get("coupon")]
+        found = [self.ids.get("couponValue"), *(codes if isinstance(codes, list) else ())]
+        return tuple(code for code in found if isinstance(code, str))
 
     def _subjects(self) -> tuple[str, str]:
         session = self.ids.get("sessionId") or _text(self.body.get("sessionId"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -14,6 +16,7 @@ Json = dict[str, Any]
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_sorting = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
 class MalformedError(ValueError):
@@ -33,6 +36,11 @@ def encode(payload: Any) -> bytes:
     return _encoder.encode(payload)
 
 
+def digest(payload: Any) -> str:
+    """Return a hash; what reads as the same JSON has the same."""
+    return hashlib.sha256(_sorting.encode(payload)).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class Request:
     """A request as a door received it. Header names are lower case."""
@@ -42,18 +50,18 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The path as sent, still percent-encoded."""
         return self.target.partition("?")[0]
 
-    @property
+    @cached_property
     def query(self) -> dict[str, str]:
         """The query parameters; the last one of a name counts."""
         sent = parse_qs(self.target.partition("?")[2], keep_blank_values=True)
         return {name: values[-1] for name, values in sent.items()}
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The API key as sent, "" without one; never to be shown."""
         return self.headers.get("authorization", "").partition(" ")[2].strip()
@@ -65,12 +73,14 @@ class Delivery:
 
     ``sent`` bytes of the body leave, then the connection ends (``reset``: with an RST).
     ``slow`` is "head" or "body": it leaves ``piece`` bytes at a time, ``pause`` seconds apart.
-    ``chunked`` announces chunks, the last of which never comes.
+    ``chunked`` announces chunks, the last of which never comes; with ``in_chunk`` the first one
+    ends too soon.
     """
 
     sent: int | None = None
     reset: bool = False
     chunked: bool = False
+    in_chunk: bool = False
     slow: str = ""
     piece: int = 1
     pause: float = 0.0
@@ -85,13 +95,17 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer; ``payload`` is what ``body`` says, for the journal."""
+    """A complete answer; ``payload`` is what ``body`` says, for the journal.
+
+    A ``stream`` goes on where the body ends, until whoever asked goes away.
+    """
 
     status: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     payload: Any = None
     delivery: Delivery | None = None
+    stream: Iterator[bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .server import SandboxServer
+    from .orders import SandboxControl
 
 Json = dict[str, Any]
 _NEAREST = 3
@@ -26,7 +26,7 @@ class Expectation:
     """
 
     def __init__(
-        self, server: SandboxServer, world: str, operation: str, subject: str, fields: Json
+        self, server: SandboxControl, world: str, operation: str, subject: str, fields: Json
     ) -> None:
         self._server, self._world = server, world
         self._operation, self._subject = operation, subject

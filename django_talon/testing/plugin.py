@@ -1,9 +1,13 @@
 """pytest fixtures: one sandbox per test run, one world per test.
 
-Opt in with ``pytest_plugins = ["django_talon.testing.plugin"]``; needs pytest-django. In the ini
-file ``talon_one = off`` skips the tests that use it, ``talon_one_strict = on`` fails those that
-break a rule: a violation, or a 4xx that no fault rule made. The mark
-``@pytest.mark.talon_one(strict=True)`` says so for one test.
+Opt in with ``pytest_plugins = ["django_talon.testing.plugin"]``; needs pytest-django. A test that
+breaks a rule fails: a violation, or a 4xx that no fault rule made. ``talon_one_strict = off`` in
+the ini file only collects them, and the mark ``@pytest.mark.talon_one(strict=False)`` exempts one
+test. ``talon_one = off`` skips the tests that use it. ``talon_one_shared = on`` makes it one
+sandbox for all workers of pytest-xdist.
+
+A test that would reach a real Talon.One is stopped before it connects, and fails;
+``talon_one_real = on``, or the mark ``talon_one(real=True)``, lets it.
 """
 
 from __future__ import annotations
@@ -16,15 +20,20 @@ from uuid import uuid4
 import pytest
 
 from .expect import Expectation
-from .server import Json, SandboxServer, WorldClock, WorldFaults
+from .guard import guard
+from .orders import Json, SandboxControl, WorldClock, WorldFaults
+from .remote import RunningSandbox
+from .server import SandboxServer
 
 _LAST_CALLS = 20
+_SHARED = pytest.StashKey[SandboxServer]()
+_URL = "talon_sandbox_url"
 
 
 class TalonOne:
     """The world of one test, already set in ``settings.TALON_ONE``."""
 
-    def __init__(self, server: SandboxServer, world: str) -> None:
+    def __init__(self, server: SandboxControl, world: str) -> None:
         self.server = server
         self.world = world
 
@@ -98,6 +107,10 @@ class TalonOne:
         """Take the world back to the seed, to "empty", a snapshot, or another seed."""
         self.server.reset(self.world, to, seed)
 
+    def export(self) -> Json:
+        """Return the world as a campaign file's content, for `reset` or a file."""
+        return self.server.export(self.world)
+
     def broken_rules(self) -> list[str]:
         """Return the violations, and the 4xx answers that no fault rule made."""
         found = [f"{v['monitor']}: {v['details']} (calls {v['calls']})" for v in self.violations()]
@@ -112,12 +125,58 @@ class TalonOne:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("talon_one", "off: skip the tests that use the fixture talon_one", "bool", True)
     parser.addini(
-        "talon_one_strict", "fail tests with violations or unexpected 4xx answers", "bool", False
+        "talon_one_strict", "fail tests with violations or unexpected 4xx answers", "bool", True
     )
+    parser.addini("talon_one_shared", "one sandbox for all workers of pytest-xdist", "bool", False)
+    parser.addini("talon_one_real", "let tests connect to a real Talon.One", "bool", False)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "talon_one(strict): fail on violations and unexpected 4xx")
+    config.addinivalue_line(
+        "markers",
+        "talon_one(strict, real): fail on violations and unexpected 4xx; reach the real Talon.One",
+    )
+    guard.install()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where the shared sandbox is, started for the first one."""
+    config = node.config
+    if not config.getini("talon_one_shared"):
+        return
+    if _SHARED not in config.stash:
+        config.stash[_SHARED] = SandboxServer().start()
+    node.workerinput[_URL] = config.stash[_SHARED].url
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _SHARED in config.stash:
+        config.stash[_SHARED].stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch the connections of a test, its fixtures included."""
+    guard.on, guard.blocked = not _may_be_real(item), []
+    try:
+        return (yield)
+    finally:
+        guard.on = False
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test whose connection was refused, though its code swallowed the error."""
+    yield
+    if guard.blocked:
+        pytest.fail(guard.blocked[0], pytrace=False)
+
+
+def _may_be_real(item: pytest.Item) -> bool:
+    mark = item.get_closest_marker("talon_one")
+    default = bool(item.config.getini("talon_one_real"))
+    return bool(mark.kwargs.get("real", default)) if mark else default
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,9 +187,12 @@ def pytest_runtest_makereport(
     report = yield
     world = getattr(item, "funcargs", {}).get("talon_one")
     if report.failed and isinstance(world, TalonOne):
-        lines = [_line(call) for call in world.calls()[-_LAST_CALLS:]]
-        report.sections.append(("talon_one: the last calls", "\n".join(lines)))
+        report.sections.append(("talon_one: the last calls", "\n".join(_last_calls(world))))
     return report
+
+
+def _last_calls(world: TalonOne) -> list[str]:
+    return [_line(call) for call in world.calls()[-_LAST_CALLS:]]
 
 
 def _line(call: Json) -> str:
@@ -139,15 +201,22 @@ def _line(call: Json) -> str:
 
 
 @pytest.fixture(scope="session")
-def talon_sandbox() -> Iterator[SandboxServer]:
-    """Return a sandbox that runs for the whole test session."""
+def talon_sandbox(request: pytest.FixtureRequest) -> Iterator[SandboxControl]:
+    """Return a sandbox that runs for the whole test session.
+
+    Without ``talon_one_shared`` it is a `SandboxServer`, which can be stopped and started.
+    """
+    shared = getattr(request.config, "workerinput", {}).get(_URL)
+    if shared is not None:
+        yield RunningSandbox(shared)
+        return
     with SandboxServer() as server:
         yield server
 
 
 @pytest.fixture
 def talon_one(
-    talon_sandbox: SandboxServer, settings: Any, request: pytest.FixtureRequest
+    talon_sandbox: SandboxControl, settings: Any, request: pytest.FixtureRequest
 ) -> Iterator[TalonOne]:
     """Return a fresh world; ``settings.TALON_ONE`` points at it for the time of the test."""
     if not _ini(request, "talon_one"):
@@ -157,9 +226,15 @@ def talon_one(
     settings.TALON_ONE = pointed(getattr(settings, "TALON_ONE", {}), world)
     yield world
     broken = world.broken_rules() if _is_strict(request) else []
+    told = [
+        "Talon.One was used against its rules:",
+        *broken,
+        "the last calls:",
+        *_last_calls(world),
+    ]
     world.reset()
     if broken:
-        pytest.fail("Talon.One was used against its rules:\n" + "\n".join(broken), pytrace=False)
+        pytest.fail("\n".join(told), pytrace=False)
 
 
 def _ini(request: pytest.FixtureRequest, name: str) -> bool:

@@ -104,17 +104,8 @@ def test_emu_16_curl_repeats_the_call(page, server, world):
 
 def test_emu_16_by_keyboard(page):
     page.js("document.querySelector('#calls button').focus()")
-    for key in ("Enter", "ArrowDown"):
-        codes = {"Enter": 13, "ArrowDown": 40}
-        page._send(
-            "Input.dispatchKeyEvent",
-            type="keyDown",
-            key=key,
-            code=key,
-            windowsVirtualKeyCode=codes[key],
-            text="\r" if key == "Enter" else "",
-        )
-        page._send("Input.dispatchKeyEvent", type="keyUp", key=key, code=key)
+    strike(page, "Enter", 13)
+    strike(page, "ArrowDown", 40)
     page.wait("document.querySelector('#details h2').textContent.startsWith('#0')")
     assert page.js("document.activeElement.dataset.index") == "0"
     assert page.js("[...document.querySelectorAll('button')].every(b => b.tabIndex === 0)")
@@ -127,14 +118,58 @@ def test_emu_16_it_loads_nothing_else(page, server):
 
 
 def test_emu_16_ten_thousand_calls_stay_scrollable(browser, server, world):
-    for number in range(10_000):
+    for number in range(9_999):
         server.sandbox.rooms.enter(world.name).journal.begin(
             _request(f"/v2/customer_sessions/s{number}"), "default"
         )
     browser.open(f"{server.url}/_sandbox/?world={world.name}")
-    browser.wait("document.querySelectorAll('#calls button').length === 200", within=120)
-    press(browser, "Show older calls")
-    browser.wait("document.querySelectorAll('#calls button').length === 700")
+    browser.wait("document.querySelector('#about').textContent === '9999 calls'", within=120)
+    browser.wait("document.querySelector('#calls button[data-index=\"9998\"]') !== null")
+    browser.js("document.querySelector('#calls').scrollTop = 9999 * 32")
+    browser.wait("document.querySelector('#calls button[data-index=\"0\"]') !== null")
+    assert browser.js("document.querySelectorAll('#calls li').length") < 100
+    browser.js("document.querySelector('#calls button[data-index=\"0\"]').focus()")
+    strike(browser, "Home", 36)
+    browser.wait("document.activeElement.dataset.index === '9998'")
+    strike(browser, "End", 35)
+    browser.wait("document.activeElement.dataset.index === '0'")
+    server.sandbox.rooms.enter(world.name).journal.begin(_request("/v2/events"), "default")
+    browser.wait("document.querySelector('#about').textContent === '10000 calls'")
+    assert browser.js("document.activeElement.dataset.index === '0'")
+
+
+def strike(page, key, code):
+    text = {"text": "\r"} if key == "Enter" else {}
+    named = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+    page._send("Input.dispatchKeyEvent", type="keyDown", **named, **text)
+    page._send("Input.dispatchKeyEvent", type="keyUp", **named)
+
+
+def test_emu_16_live_by_events_and_no_polling(page, world):
+    asked = (
+        "performance.getEntriesByType('resource').filter(e => e.name.includes('journal')).length"
+    )
+    page.wait(f"{asked} >= 2")  # once by itself, once because the stream began
+    before = page.js(asked)
+    page.wait("document.querySelector('#now').textContent.endsWith('real')")
+    page.js("window.later = false; setTimeout(() => { window.later = true }, 2500)")
+    page.wait("window.later")
+    assert page.js(asked) == before
+    world.session("cart-3", profileId="eve")
+    page.wait("document.querySelectorAll('#calls button').length === 3")
+
+
+def test_emu_16_the_generated_test_repeats_the_call(page, server, world, tmp_path):
+    page.click("#calls button[data-index='0']")
+    press(page, "Copy as pytest")
+    page.wait("document.querySelector('#curl') !== null")
+    written = page.js("document.querySelector('#curl').textContent")
+    names = {}
+    exec(compile(written, "copied", "exec"), names)
+    one = type("TalonOne", (), {"url": server.url, "key": world.key})
+    names["test_the_call"](one)
+    first, again = server.calls(world.name)[0], server.calls(world.name)[-1]
+    assert (again["path"], again["body"]) == (first["path"], first["body"])
 
 
 def _request(path):

@@ -221,6 +221,24 @@ SEED["campaigns"][20]["ruleset"]["promotionRules"][0]["blocks"][1] = {
     "operator": "greaterThan",
     "value": 10**9,
 }
+PROGRAM = {"id": 3, "name": "club", "title": "The Club"}
+STEPS = {"id": 8, "name": "TenOrders", "title": "Ten orders", "target": 10}
+POINTS = {"type": "awardLoyaltyPoints", "name": "thanks", "program": PROGRAM, "value": 5}
+SEED["loyaltyPrograms"] = [{**PROGRAM, "subledgers": ["miles"], "activePointsDeduction": True}]
+SEED["campaigns"] += [
+    campaign(30, POINTS, {**POINTS, "subledger": "miles", "target": {"type": "allItems"}}),
+    campaign(31, {"type": "deductLoyaltyPoints", "name": "pay", "program": PROGRAM, "value": 1}),
+    campaign(
+        32,
+        {
+            "type": "updateAchievementProgress",
+            "operator": "increaseBy",
+            "value": "1",
+            "achievement": STEPS,
+        },
+        achievements=[STEPS],
+    ),
+]
 CODES = [f"CODE-{number}" for number in range(1, 22) if number not in {7, 14, 15, 16, 17}]
 CODES += ["CODE-17", "CARD-16", "OFF-23", "HARD-24", "VIP-24", "OLD-24", "NOPE"]
 CONTENT = [
@@ -235,12 +253,14 @@ CONTENT = [
     "ruleFailureReasons",
     "previousReturns",
     "achievements",
+    "campaignEligibility",
 ]
 PROFILE_CONTENT = [
     name
     for name in CONTENT
     if name not in {"customerSession", "coupons", "referral", "previousReturns"}
 ]
+_NOT_OF_V3 = {"event", "achievements", "campaignEligibility"}
 CONTENT_2020 = CONTENT[:7]
 
 
@@ -371,9 +391,11 @@ def calls_of_today(caller: Caller) -> None:
     for query in ("", "?silent=no", "?silent=no&dry=true", "?dry=x"):
         caller.send("trackEventV2", "POST", f"/v2/events{query}", event)
     for number, query in enumerate(("", "?silent=no", "?silent=no&dry=true", "?dry=x")):
+        asked = [name for name in PROFILE_CONTENT if name not in _NOT_OF_V3]
         advanced = {**event, "integrationId": f"e-{number}"}
+        advanced["responseContent"] = [*asked, "advancedEvent"]
         caller.send("trackEventV3", "POST", f"/v3/events{query}", advanced)
-    caller.send("trackEventV3", "POST", "/v3/events", {**event, "integrationId": "e-0"})
+    caller.send("trackEventV3", "POST", "/v3/events", {**advanced, "integrationId": "e-0"})
     caller.send("getEventV3", "GET", "/v3/events/e-0")
     caller.send("getEventV3", "GET", "/v3/events/nothing")
 

@@ -46,7 +46,7 @@ def folder() -> Path:
     """Return the folder of the published files, or skip the test."""
     found = Path(os.environ.get("TALON_API_FILES") or _DEFAULT)
     if not (found / "seed-models.json").exists():
-        pytest.skip("needs the published API files: TALON_API_FILES names their folder")
+        pytest.skip("about the published API files, which TALON_API_FILES names the folder of")
     return found
 
 
@@ -88,11 +88,20 @@ class Api:
 
     def fields_of_request(self, operation: str) -> set[str]:
         """Return the pointers of all fields a request may have, lists as their first entry."""
+        return set(self._pointers(self._request(operation), ""))
+
+    def response_content(self, operation: str) -> list[str]:
+        """Return the parts of an answer that a request may ask for."""
+        known: Json = {}
+        self._gather(self._request(operation), "", known, set())
+        return list(known["responseContent"][1]["items"]["enum"]) if known else []
+
+    def _request(self, operation: str) -> Json:
         body = self.operations[operation].get("requestBody", {})
         if "$ref" in body:
             body = self._file["components"]["requestBodies"][body["$ref"].rpartition("/")[2]]
-        content = body.get("content", {}).get("application/json", {})
-        return set(self._pointers(content.get("schema", {}), ""))
+        schema: Json = body.get("content", {}).get("application/json", {}).get("schema", {})
+        return schema
 
     def _pointers(self, schema: Json, path: str) -> list[str]:
         if "$ref" in schema:
@@ -230,6 +239,26 @@ class SeedApi:
         if status == 204 or returns == "null":
             return [] if payload is None and status == 204 else ["a body"]
         return self._check(returns, payload, "")
+
+    def wrong_request(self, operation: str, body: Any) -> list[str]:
+        """Return the problems of a request."""
+        return self._model(self._body(operation), body, "")
+
+    def fields_of_request(self, operation: str) -> set[str]:
+        """Return the pointers of all fields a request may have, lists as their first entry."""
+        return set(self._pointers(self._body(operation), ""))
+
+    def _body(self, operation: str) -> str:
+        params = self.operations[operation]["params"]
+        return str(next(param["type"] for param in params if param["name"] == "body"))
+
+    def _pointers(self, kind: str, path: str) -> list[str]:
+        if kind.startswith("["):
+            return [f"{path}/0", *self._pointers(kind[1:-1], f"{path}/0")]
+        found = []
+        for field, spec in self._models.get(kind, {}).items():
+            found += [f"{path}/{field}", *self._pointers(spec["type"], f"{path}/{field}")]
+        return found
 
     def _check(self, kind: str, value: Any, path: str) -> list[str]:
         if kind.startswith("["):

@@ -59,7 +59,7 @@ SESSION = "/v2/customer_sessions/s1"
         ({"colour": "blue"}, "/colour"),
     ],
 )
-def test_every_wrong_field_has_its_pointer(world, content, pointer):
+def test_emu_09_every_wrong_field_has_its_pointer(world, content, pointer):
     said = world.session(**content)
     assert said.status == 400
     assert said.body["message"] == "The submitted data was invalid"
@@ -96,18 +96,18 @@ def test_every_wrong_field_has_its_pointer(world, content, pointer):
         ),
     ],
 )
-def test_every_operation_checks_its_body(world, method, path, body, pointer):
+def test_emu_09_every_operation_checks_its_body(world, method, path, body, pointer):
     said = world.send(method, path, body)
     assert said.status == 400
     assert [error["source"]["pointer"] for error in said.body["errors"]] == [pointer]
 
 
-def test_all_problems_are_told_at_once(world):
+def test_emu_09_all_problems_are_told_at_once(world):
     said = world.session(state="lost", attributes={"a": 1}, cartItems=[item("x")])
     assert len(said.body["errors"]) == 3
 
 
-def test_literal_messages(world):
+def test_emu_09_literal_messages(world):
     said = world.session(state="lost", attributes={"MyAttribute": 1})
     first, second = said.body["errors"]
     assert (first["title"], first["details"]) == (
@@ -126,7 +126,7 @@ def test_literal_messages(world):
     assert wrong.body["errors"][0]["details"] == 'Value of "Name" attribute (false) is not a string'
 
 
-def test_loose_accepts_with_a_warning():
+def test_emu_09_loose_accepts_with_a_warning():
     with SandboxServer(loose=True) as loose:
         said = World(loose, "w").session(
             attributes={"mood": "good"}, colour="blue", additionalCosts={"tax": {"price": 1}}
@@ -211,6 +211,9 @@ def test_impossible_ids(world):
         (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n\r\n", 431),
         (b"PUT / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
         (b"PUT / HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400),
+        (b"PUT / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", 400),
+        (b"PUT / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 9\r\n\r\n{}", 400),
+        (b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n", 400),
         (b"PUT / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: evil.test\r\n\r\n", 403),

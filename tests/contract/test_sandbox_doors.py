@@ -84,7 +84,8 @@ def test_pointed__every_application(talon_one):
     }
 
 
-def test_the_package_offers_one_name():
-    assert testing.__all__ == ["SandboxServer"]
+def test_the_package_offers_two_names():
+    assert testing.__all__ == ["RunningSandbox", "SandboxServer"]
+    assert {getattr(testing, name).__name__ for name in testing.__all__} == set(testing.__all__)
     with pytest.raises(AttributeError):
         _ = testing.Nothing

@@ -38,6 +38,7 @@ FAULTS = {
     "drip fast": ({"drip": {"bytes": 500, "interval": 0.01}}, "before_apply", None, False),
     "truncate": ({"truncate": {"bytes": 5}}, "before_apply", CUT, True),
     "truncate chunks": ({"truncate": {"chunked": True}}, "before_apply", CUT, True),
+    "truncate in a chunk": ({"truncate": {"inChunk": True}}, "before_apply", CUT, True),
     "junk html": ({"junk": {}}, "before_apply", JUNK, True),
     "junk empty": ({"junk": {"kind": "empty"}}, "before_apply", JUNK, True),
     "junk json": ({"junk": {"kind": "json"}}, "before_apply", JUNK, True),

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
@@ -125,10 +126,17 @@ def test_emu_04_a_reset_voids_what_comes_late(world, faults):
     assert world.server.state(world.name)["sessions"] == {}
 
 
-def test_emu_04_a_thousand_resets(world):
-    world.session(profileId="ada", cartItems=[item()])
+def test_emu_04_a_thousand_resets_of_a_hundred_objects(world):
+    for number in range(40):
+        world.session(f"s{number}", profileId=f"u{number}", cartItems=[item()])
+    for number in range(20):
+        world.send("POST", "/v2/events", {"type": "newsletter", "profileId": f"u{number}"})
+    world.server.snapshot(world.name, "full")
+    kept = state(world)
     for _ in range(1000):
-        world.server.reset(world.name)
+        world.server.reset(world.name, "snapshot:full")
+    assert state(world) == kept
+    world.server.reset(world.name)
     assert world.server.state(world.name)["sessions"] == {}
 
 
@@ -139,10 +147,19 @@ def test_emu_05_aborted_dribbled_and_reset_calls_appear(world, faults):
     faults.add(when={"nth": 1}, do={"reset": {}})
     faults.add(when={"nth": 2}, do={"drip": {"bytes": 200, "interval": 0.01}})
     faults.add(when={"nth": 3}, do={"truncate": {}})
+    faults.add(when={"nth": 4}, phase="after_apply", do={"park": {"name": world.name}})
     for _ in range(3):
         with contextlib.suppress(OSError, http.client.HTTPException):
             world.session()
-    assert [call["outcome"] for call in world.calls()] == ["reset", "answered", "truncated"]
+    head = f"GET /v2/customer_sessions/s1 HTTP/1.1\r\nAuthorization: ApiKey-v1 {world.key}\r\n\r\n"
+    with socket.create_connection(world.netloc.split(":"), 20) as hasty:
+        hasty.sendall(head.encode())
+        aborted = world.server.wait_until_parked(world.name, world.name)
+    assert (aborted["operation"], aborted["outcome"]) == ("getCustomerSession", "running")
+    world.server.release(world.name)
+    world.server.expect(world.name, "getCustomerSession", status=200).once()
+    outcomes = [call["outcome"] for call in world.calls()]
+    assert outcomes == ["reset", "answered", "truncated", "answered"]
 
 
 def test_emu_05_what_was_dropped_is_told(world):
@@ -154,8 +171,15 @@ def test_emu_05_what_was_dropped_is_told(world):
     said = world.send("GET", path)
     assert said.headers["X-Sandbox-Dropped"] == "2"
     assert [entry["index"] for entry in said.body] == [2, 3, 4]
-    with pytest.raises(AssertionError, match="dropped 2 calls"):
-        world.server.expect(world.name, "trackEvent").times(1, within=0)
+    events, updates = (world.server.expect(world.name, name) for name in ("trackEvent", UPDATE))
+    for failing in (
+        lambda: events.times(1, within=0),
+        lambda: events.once(within=0),
+        lambda: updates.none(within=0),
+        lambda: updates.sequence(["trackEvent"], within=0),
+    ):
+        with pytest.raises(AssertionError, match="dropped 2 calls"):
+            failing()
 
 
 # 6: assertions that wait
@@ -340,6 +364,42 @@ def test_emu_11_a_b_a_with_one_key_per_body_ends_at_b(world):
     assert total() == 1
 
 
+@pytest.mark.parametrize(
+    ("decided", "statuses", "ends_at"),
+    [
+        ({}, [200, 400], 1),
+        ({"key_mismatch": 422}, [200, 422], 1),
+        ({"key_mismatch": "replay"}, [200, 200], 1),
+    ],
+)
+def test_emu_11_one_key_for_two_bodies_as_decided(world, decided, statuses, ends_at):
+    order(world, "reset", {"seed": {"decisions": decided}})
+    path = "/v2/customer_sessions/s1"
+    bodies = [{"customerSession": {"cartItems": [item(price)]}} for price in (1, 2)]
+    assert [world.send("PUT", path, b, Idempotency_Key="k").status for b in bodies] == statuses
+    assert world.server.state(world.name)["sessions"]["s1"]["total"] == ends_at
+    found = world.server.violations(world.name)
+    assert [v["monitor"] for v in found] == ["key-misuse"]
+
+
+@pytest.mark.parametrize("decided", [{}, {"key_in_flight": 429}, {"key_in_flight": "wait"}])
+def test_emu_11_one_key_at_the_same_time_as_decided(world, faults, decided):
+    order(world, "reset", {"seed": {"decisions": decided}})
+    faults.add(when={"first": 1}, phase="after_apply", do={"park": {"name": world.name}})
+    path, body = "/v2/customer_sessions/s1", {"customerSession": {}}
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(world.send, "PUT", path, body, Idempotency_Key="k")
+        world.server.wait_until_parked(world.name, world.name)
+        second = pool.submit(world.send, "PUT", path, body, Idempotency_Key="k")
+        if "wait" not in decided.values():
+            assert second.result(20).status == decided.get("key_in_flight", 409)
+        world.server.release(world.name)
+        assert first.result(20).status == 200
+        if "wait" in decided.values():
+            assert second.result(20).body == first.result().body
+    assert world.server.state(world.name)["sessions"]["s1"]["updateCount"] == 1
+
+
 # 13: clock
 
 
@@ -354,8 +414,23 @@ def test_emu_13_the_same_script_twice_gives_the_same_journal(world):
             world.session(f"s{number}", profileId="ada", state=state_, want=wanted, **cart)
             world.server.clock(world.name).advance(1.5)
         world.send("POST", "/v1/referrals", {"campaignId": 2, "advocateProfileIntegrationId": "a"})
-        journals.append(json.dumps(world.calls(), default=str))
+        url = f"{world.server.url}/_sandbox/journal?world={world.name}"
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            journals.append(answer.read())
     assert journals[0] == journals[1]
+    assert journals[0].count(b'"updateCustomerSessionV2"') == 6
+
+
+def test_emu_13_an_hour_of_retry_after_is_over_at_once(world, faults):
+    clock = world.server.clock(world.name)
+    clock.freeze("2026-05-01T00:00:00Z")
+    faults.add(UPDATE, do={"limit": {"rate": 1 / 3600, "burst": 1, "hint": "seconds"}})
+    assert world.session().status == 200
+    refused = world.session()
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "3600")
+    clock.advance(3600)
+    assert world.session().status == 200
+    assert world.server.violations(world.name) == []
 
 
 def test_emu_13_a_coupon_expires_when_the_clock_says_so(world):
@@ -426,6 +501,51 @@ def test_emu_14_control_calls_need_a_token_where_others_reach_it(monkeypatch):
         door.stop()
 
 
+# 16: what the inspector listens to
+
+
+def listen(world, name):
+    """Open the stream of events and return it with what reads the next change."""
+    connection = http.client.HTTPConnection(world.netloc, timeout=20)
+    connection.request("GET", f"/_sandbox/events?world={name}")
+    answer = connection.getresponse()
+
+    def change():
+        while line := answer.readline():
+            if line.startswith(b"data: "):
+                return json.loads(line[6:])
+        raise AssertionError("the stream has ended")
+
+    return connection, answer, change
+
+
+def test_emu_16_events_tell_of_calls_orders_and_resets(world):
+    world.session()
+    connection, answer, change = listen(world, world.name)
+    assert answer.getheader("Content-Type").startswith("text/event-stream")
+    first = change()
+    assert (first["calls"], world.name in first["worlds"]) == (1, True)
+    world.session()
+    while (told := change())["calls"] < 2:
+        pass
+    order(world, "clock", {"freeze": "now"})
+    while (later := change())["version"] == told["version"]:
+        pass
+    order(world, "reset")
+    while change()["generation"] == later["generation"]:
+        pass
+    connection.close()
+
+
+def test_emu_16_events_tell_of_new_worlds(world):
+    connection, _, change = listen(world, "")
+    assert world.name not in change()["worlds"]
+    world.session()
+    assert world.name in change()["worlds"]
+    connection.close()
+    assert world.send("GET", "/_sandbox/events?world=a%20b").status == 400
+
+
 # 18: snapshots
 
 
@@ -477,8 +597,8 @@ def test_emu_18_idempotency_keys_come_back_too(world):
 
 
 def test_emu_21_no_refusal_without_its_reason(world, faults):
-    faults.add("getCustomerInventory", do={"status": {"code": 500}})
-    faults.add("createReferral", do={"limit": {"rate": 0, "burst": 1}})
+    broken = faults.add("getCustomerInventory", do={"status": {"code": 500}})
+    limit = faults.add("createReferral", do={"limit": {"rate": 0, "burst": 1}})
     referral = {"campaignId": 2, "advocateProfileIntegrationId": "a"}
     said = [
         world.send("GET", "/v1/customer_profiles/u/inventory"),
@@ -498,7 +618,14 @@ def test_emu_21_no_refusal_without_its_reason(world, faults):
     assert [one.status for one in said] == [
         500, 201, 429, 404, 400, 400, 404, 501, 405, 401, 404, 403, 413,
     ]  # fmt: skip
-    assert all(one.headers.get("X-Sandbox-Reason") for one in said if one.status >= 300)
+    refused = [one.headers for one in said if one.status >= 300]
+    assert all(headers.get("X-Sandbox-Reason") for headers in refused)
+    assert refused[0]["X-Sandbox-Reason"] == f"fault rule {broken['id']}: status"
+    assert refused[1]["X-Sandbox-Reason"] == f"fault rule {limit['id']}: limit"
+    assert world.calls()[0]["reason"] == f"fault rule {broken['id']}: status"
+    assert {headers["Link"] for headers in refused} == {'</_sandbox/limits>; rel="help"'}
+    assert "Link" not in said[1].headers
+    assert "| createAudienceV2 |" in world.send("GET", "/_sandbox/limits").body
 
 
 # 22: down and up
@@ -586,7 +713,7 @@ def ask(url, context):
         connection.close()
 
 
-def test_tls_without_openssl_says_so(monkeypatch, tmp_path):
+def test_emu_23_tls_without_openssl_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(tls.TlsError, match="openssl command"):
         tls.context("self-signed", tmp_path)
@@ -663,9 +790,9 @@ def test_emu_26_every_operation_of_2026_is_marked():
                          table, re.MULTILINE), name  # fmt: skip
 
 
-def test_emu_26_sandbox_md_holds_the_generated_table():
+def test_emu_26_sandbox_md_holds_the_generated_page():
     page = (Path(__file__).parents[2] / "SANDBOX.md").read_text(encoding="utf-8")
-    assert limits.table() in page, "run python -m django_talon.sandbox --limits"
+    assert limits.page() in page, "run python -m django_talon.sandbox --limits"
     assert set(limits.PARTIAL) <= {operation.name for operation in OPERATIONS}
 
 
@@ -684,7 +811,8 @@ def test_emu_27_500_parked_calls_starve_nobody(world, faults):
     journal = world.server.sandbox.rooms.enter(world.name).journal
     journal.wait(lambda entries: sum(e.parked != "" for e in entries) == 500, 0, 60)
     assert sum(entry.parked != "" for entry in journal.entries()) == 500
-    assert world.session().status == 200
+    assert world.session("s501", cartItems=[item(5)]).body["effects"] == []
+    assert world.server.state(world.name)["sessions"]["s501"]["total"] == 5
     assert world.server.release(world.name) == 500
     for connection in held:
         with connection:

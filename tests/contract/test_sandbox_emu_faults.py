@@ -88,7 +88,7 @@ def _draws(seed):
     return [[action.seconds for action in plan.phase("before_apply")] for plan in plans]
 
 
-def test_delays_are_drawn_from_their_distribution():
+def test_emu_03_delays_are_drawn_from_their_distribution():
     faults = Faults()
     spec = {"delay": {"lognormal": [2, 0.5]}}
     rule = faults.add({"seed": 1, "do": spec})
@@ -122,7 +122,7 @@ def test_emu_03_header_method_and_application(world, faults):
     assert World(world.server, f"{world.name}.outlet").session().status == 504
 
 
-def test_one_rule_can_be_removed(world, faults):
+def test_emu_03_one_rule_can_be_removed(world, faults):
     rule = faults.add(UPDATE, do={"status": {"code": 500}})
     path = f"/_sandbox/faults?world={world.name}&id={rule['id']}"
     assert world.send("DELETE", path).status == 204
@@ -130,7 +130,7 @@ def test_one_rule_can_be_removed(world, faults):
     assert world.session().status == 200
 
 
-def test_the_schema_of_rules_is_served(world):
+def test_emu_03_the_schema_of_rules_is_served(world):
     schema = world.send("GET", "/_sandbox/faults/schema").body
     do = schema["properties"]["do"]["properties"]
     assert set(do) == set(fault_schema.ACTIONS)
@@ -142,7 +142,7 @@ def test_the_schema_of_rules_is_served(world):
 # phases
 
 
-def test_applied_late(world, faults):
+def test_emu_03_applied_late(world, faults):
     faults.add(UPDATE, when={"first": 1}, do={"apply_late": {"seconds": 30}})
     world.server.clock(world.name).freeze()
     assert exchange(world) == (b"", "reset")
@@ -152,14 +152,14 @@ def test_applied_late(world, faults):
     assert updates(world) == 1
 
 
-def test_applied_twice(world, faults):
+def test_emu_03_applied_twice(world, faults):
     faults.add("trackEventV2", do={"apply_twice": {}})
     event = {"type": "newsletter", "profileId": "u1"}
     assert world.send("POST", "/v2/events", event).status == 204
     assert len(world.server.state(world.name)["events"]) == 2
 
 
-def test_never_applied_but_200(world, faults):
+def test_emu_03_never_applied_but_200(world, faults):
     faults.add(UPDATE, when={"first": 1}, do={"never_apply_but_200": {}})
     said = world.session(cartItems=[item(50)], couponCodes=["WELCOME10"], want=["customerSession"])
     assert said.status == 200
@@ -170,7 +170,7 @@ def test_never_applied_but_200(world, faults):
     assert updates(world) == 1
 
 
-def test_stale_read(world, faults):
+def test_emu_03_stale_read(world, faults):
     clock = world.server.clock(world.name)
     clock.freeze()
     world.session(attributes={"channel": "old"})
@@ -192,7 +192,7 @@ def test_stale_read(world, faults):
 # the bytes
 
 
-def test_status_with_every_kind_of_retry_after(world, faults):
+def test_emu_03_status_with_every_kind_of_retry_after(world, faults):
     for wanted in ("3", "0", "-5", "soon", "99999999999"):
         faults.clear()
         faults.add(UPDATE, do={"status": {"code": 429, "retryAfter": wanted, "text": "slow!"}})
@@ -208,7 +208,7 @@ def test_status_with_every_kind_of_retry_after(world, faults):
     assert "2058" in world.session().headers["Retry-After"]
 
 
-def test_refuse_then_answer_again(world, faults):
+def test_emu_03_refuse_then_answer_again(world, faults):
     faults.add(UPDATE, when={"first": 1}, do={"refuse": {"seconds": 3}})
     assert exchange(world)[0] == b""
     with pytest.raises(ConnectionRefusedError):
@@ -225,7 +225,7 @@ def test_refuse_then_answer_again(world, faults):
     raise AssertionError("the port never opened again")
 
 
-def test_blackhole_is_accepted_and_never_read():
+def test_emu_03_blackhole_is_accepted_and_never_read():
     with SandboxServer() as server:
         world = World(server, "w")
         world.session()
@@ -242,7 +242,7 @@ def test_blackhole_is_accepted_and_never_read():
         assert len(world.calls()) == 2
 
 
-def test_hang_ends_with_the_clock_of_the_world(world, faults):
+def test_emu_03_hang_ends_with_the_clock_of_the_world(world, faults):
     world.server.clock(world.name).freeze()
     faults.add(UPDATE, do={"hang": {"seconds": 3600}})
     with ThreadPoolExecutor(1) as pool:
@@ -254,7 +254,7 @@ def test_hang_ends_with_the_clock_of_the_world(world, faults):
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_drip(world, faults, part):
+def test_emu_03_drip(world, faults, part):
     faults.add(UPDATE, do={"drip": {"part": part, "bytes": 40, "interval": 0.2}})
     netloc = urlsplit(world.server.url).netloc.split(":")
     pieces = []
@@ -273,7 +273,7 @@ def test_drip(world, faults, part):
     assert (b"\r\n\r\n" in pieces[0]) is (part == "body")
 
 
-def test_reset_at_head_before_the_body_is_read(world, faults):
+def test_emu_03_reset_at_head_before_the_body_is_read(world, faults):
     faults.add(
         match={"operation": UPDATE, "id": "s1"}, when={"first": 1}, do={"reset": {"at": "head"}}
     )
@@ -292,7 +292,7 @@ def test_reset_at_head_before_the_body_is_read(world, faults):
     assert world.session("s1").status == 200
 
 
-def test_reset_at_accept_before_anything_is_read():
+def test_emu_03_reset_at_accept_before_anything_is_read():
     with SandboxServer() as server:
         world = World(server, "w")
         server.faults("w").add(do={"reset": {"at": "accept"}}, when={"first": 1})
@@ -304,7 +304,7 @@ def test_reset_at_accept_before_anything_is_read():
             server.faults("w").add(UPDATE, do={"reset": {"at": "accept"}})
 
 
-def test_reset_in_the_middle_of_the_answer(world, faults):
+def test_emu_03_reset_in_the_middle_of_the_answer(world, faults):
     faults.add(UPDATE, do={"reset": {"at": "answer"}})
     received, end = exchange(world)
     assert end == "reset"
@@ -313,9 +313,10 @@ def test_reset_in_the_middle_of_the_answer(world, faults):
     assert world.calls()[-1]["outcome"] == "reset"
 
 
-def test_truncate(world, faults):
+def test_emu_03_truncate(world, faults):
     faults.add(UPDATE, when={"nth": 1}, do={"truncate": {"bytes": 7}})
     faults.add(UPDATE, when={"nth": 2}, do={"truncate": {"bytes": 7, "chunked": True}})
+    faults.add(UPDATE, when={"nth": 3}, do={"truncate": {"bytes": 7, "inChunk": True}})
     faults.add("deleteCustomerData", do={"truncate": {}})
     received, end = exchange(world)
     head, _, body = received.partition(b"\r\n\r\n")
@@ -325,10 +326,12 @@ def test_truncate(world, faults):
     chunked, _ = exchange(world)
     assert b"Transfer-Encoding: chunked" in chunked
     assert chunked.endswith(b"\r\n\r\n7\r\n" + body + b"\r\n")
+    cut, _ = exchange(world)
+    assert cut.endswith(b"\r\n\r\n%x\r\n" % length + body)
     world.send("PUT", "/v2/customer_profiles/u1", {})
     with pytest.raises(http.client.HTTPException):
         world.send("DELETE", "/v1/customer_data/u1")
-    assert [call["outcome"] for call in world.calls()].count("truncated") == 3
+    assert [call["outcome"] for call in world.calls()].count("truncated") == 4
 
 
 @pytest.mark.parametrize(
@@ -340,7 +343,7 @@ def test_truncate(world, faults):
         ("charset", b"charset=utf-8", lambda body: b"\xff\xfe" in body),
     ],
 )
-def test_junk(world, faults, kind, content_type, is_body):
+def test_emu_03_junk(world, faults, kind, content_type, is_body):
     faults.add(UPDATE, do={"junk": {"kind": kind}})
     head, _, body = exchange(world)[0].partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK")
@@ -348,7 +351,7 @@ def test_junk(world, faults, kind, content_type, is_body):
     assert is_body(body)
 
 
-def test_gzip_bomb_is_bounded(world, faults):
+def test_emu_03_gzip_bomb_is_bounded(world, faults):
     faults.add(UPDATE, do={"junk": {"kind": "gzip_bomb", "bytes": 3_000_000}})
     head, _, body = exchange(world)[0].partition(b"\r\n\r\n")
     assert b"Content-Encoding: gzip" in head
@@ -358,11 +361,11 @@ def test_gzip_bomb_is_bounded(world, faults):
         faults.add(UPDATE, do={"junk": {"kind": "gzip_bomb", "bytes": 10**9}})
 
 
-def test_redirect_notices_a_forwarded_key(world, faults):
+def test_emu_03_redirect_notices_a_forwarded_key(world, faults):
     faults.add(UPDATE, when={"first": 1}, do={"redirect": {"code": 308}})
     faults.add(UPDATE, do={"redirect": {"code": 301, "to": "http://elsewhere.test/\r\nX: y"}})
     said = world.session()
-    assert (said.status, said.headers["X-Sandbox-Reason"]) == (308, "fault")
+    assert (said.status, said.headers["X-Sandbox-Reason"]) == (308, "fault rule 1: redirect")
     away = world.session().headers
     assert away["Location"] == "http://elsewhere.test/%0D%0AX:%20y"
     assert world.server.violations(world.name) == []
@@ -370,7 +373,7 @@ def test_redirect_notices_a_forwarded_key(world, faults):
     assert [v["monitor"] for v in world.server.violations(world.name)] == ["leak"]
 
 
-def test_revoke_for_some_calls(world, faults):
+def test_emu_03_revoke_for_some_calls(world, faults):
     faults.add(UPDATE, when={"nth": 2}, do={"revoke": {"calls": 3}})
     assert [world.session().status for _ in range(6)] == [200, 401, 401, 401, 200, 200]
     faults.clear()
@@ -402,7 +405,7 @@ def test_revoke_for_some_calls(world, faults):
         ),
     ],
 )
-def test_shape(world, faults, shape, is_field):
+def test_emu_03_shape(world, faults, shape, is_field):
     faults.add(UPDATE, do={"shape": shape})
     said = world.session(want=["customerSession"])
     assert said.status == 200
@@ -443,7 +446,7 @@ def test_emu_11_limit_by_customer_with_a_date(world, faults):
     assert [world.session(str(n)).headers.get("Retry-After") for n in range(2)] == [None, "60"]
 
 
-def test_limit_of_calls_at_the_same_time(world, faults):
+def test_emu_03_limit_of_calls_at_the_same_time(world, faults):
     faults.add(do={"limit": {"concurrent": 2}})
     faults.add(UPDATE, when={"first": 2}, do={"park": {"name": world.name}})
     with ThreadPoolExecutor(2) as pool:
@@ -461,7 +464,7 @@ def test_limit_of_calls_at_the_same_time(world, faults):
     assert world.session("s3").status == 200
 
 
-def test_an_empty_bucket_that_is_never_filled():
+def test_emu_03_an_empty_bucket_that_is_never_filled():
     bucket = Bucket(rate=0, burst=1)
     now = datetime(2026, 1, 1, tzinfo=timezone.utc)
     assert bucket.enter("", now) is None
@@ -501,7 +504,7 @@ def test_an_empty_bucket_that_is_never_filled():
         ({"do": {"reset": {}, "junk": {}}}, "one of status"),
     ],
 )
-def test_malformed_rules_say_what_is_wrong(faults, rule, complaint):
+def test_emu_03_malformed_rules_say_what_is_wrong(faults, rule, complaint):
     with pytest.raises(ValueError, match=complaint):
         faults.add(**rule)
     assert faults.list() == []

@@ -204,7 +204,7 @@ def test_emu_12_can_be_switched_off(world, monitor):
     assert found(world) == []
 
 
-def test_one_key_for_two_requests(world):
+def test_emu_12_one_key_for_two_requests(world):
     path = "/v2/customer_sessions/s1"
     for price in (1, 2):
         body = {"customerSession": {"cartItems": [item(price)]}}
@@ -212,7 +212,7 @@ def test_one_key_for_two_requests(world):
     assert found(world) == ["key-misuse"]
 
 
-def test_too_many_probes_with_a_revoked_key(world):
+def test_emu_12_too_many_probes_with_a_revoked_key(world):
     world.server.monitors(world.name, probes=3)
     world.server.revoke(world.name)
     for _ in range(4):
@@ -220,7 +220,7 @@ def test_too_many_probes_with_a_revoked_key(world):
     assert found(world) == ["retry-storm"]
 
 
-def test_configured_secrets_and_mail_addresses(world):
+def test_emu_12_configured_secrets_and_mail_addresses(world):
     world.server.monitors(world.name, secrets=["hunter2"], forbidMail=True)
     world.session(attributes={"channel": "xhunter2x"})
     world.send("GET", "/v1/customer_profiles/ada%40example.test/inventory")
@@ -228,7 +228,7 @@ def test_configured_secrets_and_mail_addresses(world):
     assert "hunter2" not in str(world.server.violations(world.name))
 
 
-def test_the_key_is_redacted_in_the_journal(world):
+def test_emu_05_the_key_is_redacted_in_the_journal(world):
     world.send("GET", f"/v1/customer_profiles/{world.key}/inventory?x={world.key}")
     (call,) = world.calls()
     assert world.key not in call["path"] + str(call["query"])
@@ -246,12 +246,12 @@ def test_the_key_is_redacted_in_the_journal(world):
         {"colour": "blue"},
     ],
 )
-def test_wrong_settings_are_refused(world, settings):
+def test_emu_12_wrong_settings_are_refused(world, settings):
     with pytest.raises(ValueError, match=r"monitors|storm"):
         world.server.monitors(world.name, **settings)
 
 
-def test_versions_that_cannot_be_compared(world):
+def test_emu_12_versions_that_cannot_be_compared(world):
     world.server.monitors(world.name, versionAttribute="channel")
     world.session(attributes={"channel": "b"})
     world.session(attributes={"channel": "a"})

@@ -42,8 +42,8 @@ def later(world):
     """Do something a while later in another thread, as a worker would."""
     timers = []
 
-    def run(call, *args, **more):
-        timers.append(threading.Timer(0.3, call, args, more))
+    def run(call, *args, after=0.3, **more):
+        timers.append(threading.Timer(after, call, args, more))
         timers[-1].start()
 
     yield run
@@ -58,7 +58,7 @@ def failure(call, *args, **more):
 
 
 def test_emu_06_a_worker_that_delivers_later_is_awaited(world, expect, later):
-    later(world.session, "cart-1", profileId="ada", cartItems=[item(9.99, 2)])
+    later(world.session, "cart-1", after=0.8, profileId="ada", cartItems=[item(9.99, 2)])
     wanted = [{"sku": "mug-1", "quantity": 2, "price": 9.99}]
     call = expect(UPDATE, id="cart-1", items=wanted, status=200).once(within=20)
     assert call["profileId"] == "ada"
@@ -126,8 +126,10 @@ def put(session, **content):
         return error
 """
 PARALLEL = """
-@pytest.mark.parametrize("number", range(100))
+@pytest.mark.parametrize("number", range(200))
 def test_no_cross_talk(talon_one, number):
+    with open("urls", "a") as urls:
+        print(talon_one.url, file=urls)
     put("same", profileId="same", attributes={"channel": str(number)})
     put("same", state="closed")
     first, second = talon_one.expect(UPDATE, id="same").times(2)
@@ -192,24 +194,38 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_emu_07_parallel_without_cross_talk(folder):
-    told = run(folder, PARALLEL, "-n", "2", "-q")
-    assert "100 passed" in told, told
+def servers(folder):
+    """Return how many tests ran, and on how many servers."""
+    urls = (folder / "urls").read_text().split()
+    return len(urls), len(set(urls))
 
 
-def test_emu_07_strict_fails_what_breaks_the_rules(folder):
-    told = run(folder, STRICT, ini="talon_one_strict = on")
+def test_emu_07_two_workers_and_one_server_without_cross_talk(folder):
+    told = run(folder, PARALLEL, "-n", "2", "-q", "-k", "1", ini="talon_one_shared = on")
+    assert "119 passed" in told, told
+    assert servers(folder) == (119, 1)
+
+
+def test_emu_07_a_server_for_each_worker(folder):
+    told = run(folder, PARALLEL, "-n", "2", "-q", "-k", "11")
+    assert "11 passed" in told, told
+    assert servers(folder) == (11, 2)
+
+
+def test_emu_07_what_breaks_the_rules_fails_and_shows_its_calls(folder):
+    told = run(folder, STRICT)
     assert "edit-after-close: session s1 is closed" in told
-    assert "#0 PUT /v2/customer_sessions/s1 -> 400" in told
     assert re.search(r"overlap: two calls for session:default:s1.* \(calls \[0, 1\]\)", told)
-    assert "talon_one: the last calls" in told
+    overlap = told[told.index("overlap: two calls") :]
+    assert re.search(r"#0 PUT \S+/s1 -> 200.*\n#1 PUT \S+/s1 -> 200", overlap), overlap
     errors = re.findall(r"^ERROR .*::(\w+)", told, re.MULTILINE)
     assert sorted(errors) == ["test_edits_a_closed_session", "test_overlaps", "test_sends_nonsense"]
     assert re.findall(r"^FAILED .*::(\w+)", told, re.MULTILINE) == ["test_fails_by_itself"]
+    assert "talon_one: the last calls" in told
 
 
-def test_emu_07_not_strict_by_default(folder):
-    told = run(folder, STRICT, "-k", "closed or nonsense")
+def test_emu_07_what_breaks_the_rules_is_only_collected_if_told(folder):
+    told = run(folder, STRICT, "-k", "closed or nonsense", ini="talon_one_strict = off")
     assert "2 passed" in told, told
 
 
@@ -217,6 +233,37 @@ def test_emu_07_off_by_one_setting(folder):
     told = run(folder, STRICT, "-rs", ini="talon_one = off")
     assert "6 skipped" in told, told
     assert "talon_one = off" in told
+
+
+def test_emu_21_the_output_of_pytest_says_why(folder):
+    told = run(folder, STRICT, "-k", "nonsense")
+    assert re.search(r"#0 PUT /v2/customer_sessions/s1 -> 400 .*mood", told), told
+
+
+REACHING = """
+def test_reaches_the_real_one(settings):
+    settings.TALON_ONE = {"BASE_URL": "https://shop.talon.one", "API_KEY": "0f0f"}
+    put("s1")
+
+def test_swallows_what_stops_it(settings):
+    settings.TALON_ONE = {"BASE_URL": "https://promotions.shop.test", "API_KEY": "0f0f"}
+    try:
+        put("s1")
+    except BaseException:
+        pass
+
+def test_the_sandbox_is_no_real_one(talon_one):
+    assert put("s1").effects == []
+"""
+
+
+def test_emu_14_a_test_that_would_reach_a_real_host_fails(folder):
+    told = run(folder, REACHING)
+    failed = re.findall(r"^FAILED .*::(\w+)", told, re.MULTILINE)
+    assert failed == ["test_reaches_the_real_one", "test_swallows_what_stops_it"], told
+    assert "would have reached the real Talon.One at shop.talon.one" in told
+    assert "would have reached the real Talon.One at promotions.shop.test" in told
+    assert "Take the fixture talon_one" in told
 
 
 def test_emu_07_clock_snapshots_and_monitors_of_the_fixture(talon_one):

@@ -11,6 +11,9 @@ from django_talon.sandbox import wire
 from django_talon.sandbox.engine.campaigns import parse
 from django_talon.sandbox.service import Sandbox
 
+# Feature 15: none of these needs a socket.
+pytestmark = pytest.mark.usefixtures("no_sockets")
+
 COUPON = {"type": "checkCoupon", "redeem": True}
 
 
@@ -48,7 +51,7 @@ def props(said, kind):
     return [effect["props"] for effect in said["effects"] if effect["effectType"] == kind]
 
 
-def test_2_9__a_v1_exchange():
+def test_emu_20_2_9__a_v1_exchange():
     api = Api(
         campaign(
             12,
@@ -87,14 +90,14 @@ def test_2_9__a_v1_exchange():
     assert (event["ledgerEntries"], event["meta"]) == ([], {})
 
 
-def test_2_9__a_v1_rejection():
+def test_emu_20_2_9__a_v1_rejection():
     said = Api().send("PUT", "/v1/customer_sessions/order-1001", {"coupon": "NOPE"})
     assert said["event"]["effects"] == [[-1, -1, -1, ["rejectCoupon", "NOPE"]]]
     reason = {"campaignId": -1, "couponId": -1, "reason": "CouponNotFound"}
     assert said["event"]["meta"]["couponRejectionReason"] == reason
 
 
-def test_2_9__state_is_cumulative():
+def test_emu_20_2_9__state_is_cumulative():
     api = Api(campaign(1, "r", COUPON, discount(5), coupons=[{"value": "FIVE"}]))
     path = "/v1/customer_sessions/s"
     api.send("PUT", path, {"cartItems": [{"name": "A", "sku": "a", "quantity": 1, "price": 9}]})
@@ -104,7 +107,7 @@ def test_2_9__state_is_cumulative():
     assert len(said["cartItems"]) == 1
 
 
-def test_2_10__ten_percent_of_99_99():
+def test_emu_20_2_10__ten_percent_of_99_99():
     ten = {**discount("{{$Item.Price * 0.1}}", type="allItems"), "name": "10% off per item"}
     api = Api(campaign(193, "", COUPON, ten, coupons=[{"value": "TEST-1"}]))
     item = {"name": "A", "sku": "a", "quantity": 1, "price": 99.99}
@@ -140,7 +143,7 @@ def test_2_10__ten_percent_of_99_99():
     assert "couponCodes" not in api.session("none", want=want)["customerSession"]
 
 
-def test_2_10__omit_keeps_and_empty_clears():
+def test_emu_20_2_10__omit_keeps_and_empty_clears():
     api = Api(campaign(1, "r", COUPON, discount(1), coupons=[{"value": "CODE"}]))
     item = {"name": "A", "sku": "a", "quantity": 1, "price": 9}
     want = ["customerSession"]
@@ -152,7 +155,7 @@ def test_2_10__omit_keeps_and_empty_clears():
     assert ("couponCodes" in cleared, cleared["referralCode"]) == (False, "")
 
 
-def test_4_2__return_of_one_unit():
+def test_emu_20_4_2__return_of_one_unit():
     api = Api(campaign(1, "r", discount(5, type="allItems")))
     items = [{"name": n, "sku": n, "quantity": 2, "price": 20} for n in ("a", "b")]
     api.session(profileId="ada", cartItems=items, state="closed")
@@ -170,10 +173,12 @@ def test_4_2__return_of_one_unit():
     assert (line["returnedQuantity"], line["remainingQuantity"]) == (1, 1)
     assert said["customerProfile"]["totalSales"] == 60
     assert said["return"]["returnedCartItems"] == [{"position": 1, "quantity": 1}]
-    assert len(said["previousReturns"]) == 1
+    assert said["previousReturns"] == []
+    again = api.send("POST", "/v2/customer_sessions/order/returns", body)
+    assert again["previousReturns"] == [said["return"]]
 
 
-def test_4_2__close_cancel_and_what_stays():
+def test_emu_20_4_2__close_cancel_and_what_stays():
     made = {
         "type": "createCoupon",
         "campaignId": 2,
@@ -203,7 +208,7 @@ def test_4_2__close_cancel_and_what_stays():
     assert [code for code in wallet if code != "CODE"] == [closed["createdCoupons"][0]["value"]]
 
 
-def test_4_2__reopen_gives_back_what_the_close_took():
+def test_emu_20_4_2__reopen_gives_back_what_the_close_took():
     api = Api(campaign(1, "r", COUPON, discount(5), coupons=[{"value": "CODE"}]))
     item = {"name": "A", "sku": "a", "quantity": 1, "price": 9}
     want = ["coupons", "customerProfile", "customerSession"]
@@ -219,7 +224,7 @@ def test_4_2__reopen_gives_back_what_the_close_took():
 
 
 @pytest.mark.parametrize(("cascading", "second"), [(True, 9), (False, 10)])
-def test_7_5__two_times_ten_percent(cascading, second):
+def test_emu_20_7_5__two_times_ten_percent(cascading, second):
     api = Api(
         campaign(1, "a", discount("{{$Session.Total * 0.1}}")),
         campaign(2, "b", discount("{{$Session.Total * 0.1}}")),
@@ -232,7 +237,7 @@ def test_7_5__two_times_ten_percent(cascading, second):
     assert scopes == ({"sessionTotal"} if cascading else {None})
 
 
-def test_7_5__cascading_per_unit():
+def test_emu_20_7_5__cascading_per_unit():
     half = discount("{{$Item.Price * 0.5}}", type="allItems")
     api = Api(
         campaign(1, "a", half),
@@ -245,7 +250,7 @@ def test_7_5__cascading_per_unit():
     assert {entry["scope"] for entry in found} == {"price"}
 
 
-def test_7_6__one_effect_per_unit():
+def test_emu_20_7_6__one_effect_per_unit():
     api = Api(campaign(1, "a", discount(1, type="allItems")))
     items = [{"name": n, "sku": n, "quantity": q, "price": 5} for n, q in (("a", 2), ("b", 1))]
     found = props(api.session(cartItems=items), "setDiscountPerItem")
@@ -253,7 +258,7 @@ def test_7_6__one_effect_per_unit():
     assert places == [(0, 0), (0, 1), (1, 0)]
 
 
-def test_7_6__one_effect_per_line_in_2020():
+def test_emu_20_7_6__one_effect_per_line_in_2020():
     api = Api(campaign(1, "a", discount(1, type="allItems")), decisions={"dialect": "2020"})
     items = [{"name": n, "sku": n, "quantity": q, "price": 5} for n, q in (("a", 2), ("b", 1))]
     found = props(api.session(cartItems=items), "setDiscountPerItem")

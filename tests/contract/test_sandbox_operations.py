@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import pytest
 from django_talon.sandbox.operations import ABSENT
 from django_talon.testing import SandboxServer
 
-from .sandbox_wire import World, effects, item
+from .sandbox_wire import World, effects, item, raw
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,7 @@ def test_events(world):
     assert said.body["session"]["integrationId"] == "s1"
     wrong = world.send("POST", "/v1/events", {**body, "profileId": "u2"})
     assert (wrong.status, wrong.body["errors"][0]["source"]["pointer"]) == (400, "/profileId")
-    v2 = {"type": "newsletter", "profileId": "u3", "responseContent": ["event", "customerSession"]}
+    v2 = {"type": "newsletter", "profileId": "u3", "responseContent": ["event", "loyalty"]}
     assert world.send("POST", "/v2/events", v2).status == 204
     loud = world.send("POST", "/v2/events?silent=no", v2)
     assert (loud.status, "customerSession" in loud.body) == (200, False)
@@ -245,17 +246,23 @@ def test_applications_share_profiles_only(world):
 
 
 @pytest.mark.parametrize("operation", ABSENT, ids=lambda operation: operation.name)
-def test_absent_operations_say_their_name(world, operation):
+def test_emu_26_absent_operations_say_their_name(world, operation):
     path = operation.template.replace("{", "").replace("}", "")
     said = world.send(operation.method, path, {})
     assert (said.status, said.body["errors"][0]["details"]) == (501, operation.name)
 
 
-def test_idempotency(world):
+def test_emu_11_the_same_key_twice_is_one_event_and_the_same_bytes(world):
     path = "/v2/events?silent=no"
     body = {"type": "newsletter", "profileId": "u1", "responseContent": ["event"]}
-    first = world.send("POST", path, body, Idempotency_Key="k1")
-    assert world.send("POST", path, body, Idempotency_Key="k1").body == first.body
+    sent = json.dumps(body).encode()
+    head = (
+        f"POST {path} HTTP/1.1\r\nAuthorization: ApiKey-v1 {world.key}\r\nIdempotency-Key: k1\r\n"
+        f"Content-Length: {len(sent)}\r\nConnection: close\r\n\r\n"
+    )
+    answers = [raw(world.server.url, head.encode() + sent) for _ in range(2)]
+    assert answers[0].startswith(b"HTTP/1.1 200 ")
+    assert answers[0] == answers[1]
     assert len(world.server.state(world.name)["events"]) == 1
     assert [call["replayed"] for call in world.calls()] == [False, True]
     other = world.send("POST", path, {**body, "profileId": "u2"}, Idempotency_Key="k1")

@@ -11,6 +11,9 @@ from django_talon.sandbox.operations import EMULATED
 from .sandbox_everything import Caller, calls_of_2020, calls_of_today
 from .talon_api import Api, SeedApi
 
+# Feature 15: none of these needs a socket.
+pytestmark = pytest.mark.usefixtures("no_sockets")
+
 
 def _wrong(api, caller):
     found = Counter()
@@ -76,16 +79,22 @@ def test_every_effect_is_among_them(today):
         "acceptCoupon",
         "acceptReferral",
         "addFreeItem",
+        "addLoyaltyPoints",
         "addToAudience",
         "awardGiveaway",
         "couponCreated",
         "customEffect",
+        "deductLoyaltyPoints",
+        "increaseAchievementProgress",
         "referralCreated",
         "rejectCoupon",
         "rejectReferral",
         "reserveCoupon",
+        "rollbackAddedLoyaltyPoints",
         "rollbackCoupon",
+        "rollbackDeductedLoyaltyPoints",
         "rollbackDiscount",
+        "rollbackIncreasedAchievementProgress",
         "rollbackReferral",
         "setDiscount",
         "setDiscountPerAdditionalCost",

@@ -10,12 +10,22 @@ from typing import BinaryIO
 
 from django_talon._version import __version__
 
+from ..operations import SPECIFICATION
 from ..wire import Answer, Delivery, Request
 
+IDENTITY = {
+    "Server": f"talon-sandbox/{__version__}",
+    "X-Sandbox-Specification": SPECIFICATION,
+}
+#: Where a refusal is explained: what is emulated, and what is decided.
+HELP = {"Link": '</_sandbox/limits>; rel="help"'}
+_IDENTITY = [f"{name}: {value}" for name, value in IDENTITY.items()]
 LONGEST_LINE = 64 * 1024
 MOST_HEADERS = 200
 LARGEST_BODY = 5 * 1024 * 1024
 
+_LENGTH = re.compile(r"^[0-9]{1,20}\Z")
+_CHUNK_SIZE = re.compile(r"^[0-9A-Fa-f]{1,20}\Z")
 _REQUEST_LINE = re.compile(r"^([A-Z]{1,20}) (\S+) HTTP/1\.([01])$")
 
 
@@ -71,7 +81,10 @@ def _headers(stream: BinaryIO) -> dict[str, str]:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             raise RequestError(400, "malformed header")
-        headers[name.strip().lower()] = value.strip()
+        name, value = name.strip().lower(), value.strip()
+        if name == "content-length" and headers.get(name, value) != value:
+            raise RequestError(400, "two Content-Lengths")
+        headers[name] = value
     raise RequestError(431, "too many headers")
 
 
@@ -82,7 +95,7 @@ def _body(stream: BinaryIO, headers: Mapping[str, str]) -> bytes:
             raise RequestError(501, f"transfer coding {coding!r} is not supported")
         return _chunked(stream)
     length = headers.get("content-length", "0")
-    if not length.isascii() or not length.isdecimal():
+    if not _LENGTH.match(length):
         raise RequestError(400, "malformed Content-Length")
     return _exactly(stream, int(length), LARGEST_BODY)
 
@@ -97,20 +110,24 @@ def _exactly(stream: BinaryIO, length: int, most: int) -> bytes:
 
 
 def _chunked(stream: BinaryIO) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         size = _line(stream).partition(";")[0].strip()
-        try:
-            length = int(size, 16)
-        except ValueError as error:
-            raise RequestError(400, "malformed chunk") from error
-        if length <= 0:
+        if not _CHUNK_SIZE.match(size):
+            raise RequestError(400, "malformed chunk")
+        length = int(size, 16)
+        if length == 0:
             break
         body += _exactly(stream, length, LARGEST_BODY - len(body))
         stream.readline(LONGEST_LINE)
     while _line(stream):
         pass
-    return body
+    return bytes(body)
+
+
+def with_help(answer: Answer) -> Mapping[str, str]:
+    """Return the headers of an answer; one that gives a reason links to the limits page."""
+    return {**answer.headers, **HELP} if "X-Sandbox-Reason" in answer.headers else answer.headers
 
 
 def encode_answer(answer: Answer, *, keep_alive: bool) -> tuple[bytes, bytes]:
@@ -119,11 +136,11 @@ def encode_answer(answer: Answer, *, keep_alive: bool) -> tuple[bytes, bytes]:
         phrase = HTTPStatus(answer.status).phrase
     except ValueError:
         phrase = "Unknown"
-    lines = [f"HTTP/1.1 {answer.status} {phrase}", f"Server: talon-sandbox/{__version__}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    lines = [f"HTTP/1.1 {answer.status} {phrase}", *_IDENTITY]
+    lines += [f"{name}: {value}" for name, value in with_help(answer).items()]
     if answer.delivery and answer.delivery.chunked:
         lines.append("Transfer-Encoding: chunked")
-    elif answer.status not in {204, 304}:
+    elif answer.status not in {204, 304} and answer.stream is None:
         lines.append(f"Content-Length: {len(answer.body)}")
     lines.append(f"Connection: {'keep-alive' if keep_alive else 'close'}")
     return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n", answer.body
@@ -136,7 +153,8 @@ def pieces(answer: Answer, head: bytes, body: bytes) -> Iterator[bytes]:
         body = body[: delivery.sent]
         head = head if answer.body else head[:5]  # without a body the status line is cut
     if delivery.chunked and body:
-        body = b"%x\r\n%b\r\n" % (len(body), body)
+        announced, end = (len(answer.body), b"") if delivery.in_chunk else (len(body), b"\r\n")
+        body = b"%x\r\n%b%b" % (announced, body, end)
     if delivery.slow == "head":
         yield from _cut(head, delivery.piece)
         yield body

@@ -23,6 +23,7 @@ from .. import control
 from ..gate import REFUSING, SWALLOWING
 from ..service import Sandbox
 from ..wire import Answer, Broken, Delivery, Request
+from .http import IDENTITY, with_help
 
 
 class SandboxAdapter(BaseAdapter):
@@ -167,10 +168,11 @@ def _response(
         raise requests.ConnectionError("Remote end closed connection", request=request)
     response = requests.Response()
     response.status_code = answer.status
-    response.headers = CaseInsensitiveDict(answer.headers)
+    headers = {**IDENTITY, **with_help(answer)}
+    response.headers = CaseInsensitiveDict(headers)
     response.raw = (_Trickle if delivery.slow == "body" else HTTPResponse)(
         _Bytes(answer, patience),
-        headers=dict(answer.headers),
+        headers=headers,
         status=answer.status,
         preload_content=False,
     )

@@ -248,6 +248,7 @@ def _deliver(answer: Answer, request: Request, connection: socket.socket, writer
     delivery = answer.delivery
     keep_alive = request.headers.get("connection", "").lower() != "close"
     keep_alive = keep_alive and (delivery is None or delivery.sent is None)
+    keep_alive = keep_alive and answer.stream is None
     head, body = encode_answer(answer, keep_alive=keep_alive)
     body = b"" if request.method == "HEAD" else body
     pause = 0.0
@@ -256,6 +257,9 @@ def _deliver(answer: Answer, request: Request, connection: socket.socket, writer
         writer.write(piece)
         writer.flush()
         pause = delivery.pause if delivery else 0.0
+    for piece in answer.stream or ():
+        writer.write(piece)
+        writer.flush()
     if delivery and delivery.reset:
         _reset(connection)
     return keep_alive

@@ -10,7 +10,7 @@ from . import budgets, expressions
 from .blocks import CONDITIONS
 from .errors import ConditionNotMetError, LazyError
 from .scope import Evaluation, Names
-from .state import Coupon, Effect, Failure, Giveaway, Json, Referral, Rule
+from .state import Coupon, Effect, Failure, Giveaway, Json, Limit, Referral, Rule
 from .values import getter
 
 ONE = Decimal(1)
@@ -28,6 +28,11 @@ class OverBudgetError(EffectFailedError):
         """The action whose budget it is."""
         return str(self.args[1])
 
+    @property
+    def per_profile(self) -> bool:
+        """Whether each profile has that budget."""
+        return self.args[-1] is True
+
 
 class Attempt:
     """One rule, tried for one coupon code (or none)."""
@@ -38,6 +43,7 @@ class Attempt:
         "conditions",
         "coupons",
         "effects",
+        "envelope",
         "evaluation",
         "failure",
         "failure_effects",
@@ -51,6 +57,9 @@ class Attempt:
     )
 
     def __init__(self, names: Names, index: int, rule: Rule, evaluation: Evaluation) -> None:
+        number, coupon = names.campaign.id, names.coupon
+        code, group = coupon.id if coupon else None, evaluation.groups.get(number)
+        self.envelope = (number, number, index, rule.title, code, group)
         self.names = names
         self.index = index
         self.rule = rule
@@ -71,12 +80,16 @@ class Attempt:
         """Say whether the rule passed and accepted a code."""
         return self.passed and any(e.effect_type == effect_type for e in self.effects)
 
-    def run(self) -> Attempt:
-        """Try the rule; on failure leave the evaluation as it was, but for the reason."""
+    def run(self, passed: int = 0) -> Attempt:
+        """Try the rule; on failure leave the evaluation as it was, but for the reason.
+
+        Of its first ``passed`` blocks, which are conditions, it is known that they hold.
+        """
         evaluation = self.evaluation
+        self.conditions += passed
         granted, spending = evaluation.granted.mark(), evaluation.spending.mark()
         try:
-            self.all(self.rule.blocks)
+            self.all(self.rule.blocks[passed:])
         except (ConditionNotMetError, EffectFailedError, expressions.ExpressionError) as error:
             evaluation.granted.rewind(granted)
             evaluation.spending.rewind(spending)
@@ -89,7 +102,8 @@ class Attempt:
 
     def _publish(self) -> None:
         evaluation, names = self.evaluation, self.names
-        evaluation.effects += [e for e in self.effects if not self._repeats_acceptance(e)]
+        has_code = names.coupon is not None or names.referral is not None
+        evaluation.effects += self._accepted_once() if has_code else self.effects
         evaluation.changes += self.changes
         evaluation.created_coupons += self.coupons
         evaluation.created_referrals += self.referrals
@@ -99,6 +113,9 @@ class Attempt:
             evaluation.redeemed_coupons.append(code)
         if "referral" in self.redeems and names.referral is not None:
             evaluation.redeemed_referral = names.referral.code
+
+    def _accepted_once(self) -> list[Effect]:
+        return [effect for effect in self.effects if not self._repeats_acceptance(effect)]
 
     def _repeats_acceptance(self, effect: Effect) -> bool:
         return effect.effect_type in {"acceptCoupon", "acceptReferral"} and any(
@@ -161,19 +178,7 @@ class Attempt:
 
     def add(self, effect_type: str, props: Json) -> None:
         """Add an effect in this rule's envelope."""
-        campaign, coupon = self.names.campaign, self.names.coupon
-        self.effects.append(
-            Effect(
-                effect_type,
-                props,
-                campaign.id,
-                campaign.id,
-                self.index,
-                self.rule.title,
-                coupon.id if coupon else None,
-                self.evaluation.groups.get(campaign.id),
-            )
-        )
+        self.effects.append(Effect(effect_type, props, *self.envelope))
 
     def value(self, name: str) -> Any:
         """Return the value of a ``$``-name."""
@@ -194,10 +199,17 @@ class Attempt:
         spending, campaign = self.evaluation.spending, self.names.campaign
         if campaign.limits or self.names.coupon is not None:
             if self.left(action, amount) < amount:
-                raise OverBudgetError("the budget {} does not have {} left", action, amount)
+                told = "the budget {} does not have {} left"
+                raise OverBudgetError(told, action, amount, self._is_per_profile(action, amount))
             for key, _ in self._budgets(action):
                 spending.add(key, amount)
         spending.add(budgets.tally(campaign.id, action), amount)
+
+    def _is_per_profile(self, action: str, wanted: Decimal) -> bool:
+        spending, spent = self.evaluation.spending, self.names.scope.application.spent
+        rows = self._budgets(action)
+        short = [k for k, most in rows if most - spending.of(k) - spent.get(k, 0) < wanted]
+        return budgets.is_per_profile(short[0], self.names.campaign.limits)
 
     def _budgets(self, action: str) -> list[tuple[Hashable, Decimal]]:
         names = self.names
@@ -205,10 +217,12 @@ class Attempt:
         if not names.campaign.limits and coupon is None:
             return []
         codes = (coupon, names.referral)
-        owners = [(names.campaign.id, names.campaign.limits)]
+        owners: list[tuple[Hashable, tuple[Limit, ...]]] = [
+            (names.campaign.id, names.campaign.limits)
+        ]
         found: list[tuple[Hashable, Decimal]] = []
         if coupon is not None:
-            owners += [(coupon.id, coupon.limits)] if action == "redeemCoupon" else []
+            owners += [(coupon.value, coupon.limits)] if action == "redeemCoupon" else []
             if coupon.discount_limit and action == "setDiscount":
                 found.append((budgets.gift_card(coupon.value), coupon.discount_limit))
         try:

@@ -15,8 +15,9 @@ from .blocks import (
     check_number,
     check_template,
 )
-from .errors import SeedError
-from .seed_fields import fields, many, one_of
+from .errors import NotEmulatedError, SeedError
+from .ledgers import BALANCES
+from .seed_fields import fields, many, number, one_of, text
 from .state import Json
 from .times import moment
 
@@ -29,7 +30,7 @@ def _check_group(block: Json, path: str, known: Known) -> None:
 def _check_attribute(block: Json, path: str, known: Known) -> None:
     operator = block["operator"]
     if operator not in operators.OPERATORS:
-        raise SeedError(f"{path}.operator", f'"{operator}" is not emulated')
+        raise NotEmulatedError(f"{path}.operator", f'"{operator}"')
     for name in operators.required(operator):
         if name not in block:
             raise SeedError(path, f"{name} is missing")
@@ -43,7 +44,7 @@ def _check_attribute(block: Json, path: str, known: Known) -> None:
 def _check_operands(block: Json, path: str, known: Known) -> None:
     operator = block["operator"]
     if block.get("timezoneInsensitive"):
-        raise SeedError(f"{path}.timezoneInsensitive", "is not emulated")
+        raise NotEmulatedError(f"{path}.timezoneInsensitive", "this")
     if "inCollection" in operator and block["value"] not in known.collections:
         raise SeedError(f"{path}.value", f"no collection {block['value']!r}")
     for name in _TIMES.get(operator, ()):
@@ -74,11 +75,16 @@ def _check_time(value: Any, path: str) -> None:
         moment(value, path)
 
 
+_BEYOND_RE2 = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[1-9]|\(\?(?:[=!]|<[=!]|P=))")
+
+
 def _check_pattern(pattern: Any, path: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, TypeError) as error:
         raise SeedError(path, f"is no regular expression: {error}") from error
+    if _BEYOND_RE2.search(pattern):
+        raise SeedError(path, "looks around or back, which RE2 does not")
 
 
 def _check_event(block: Json, path: str, known: Known) -> None:
@@ -103,7 +109,7 @@ def _check_audience(block: Json, path: str, known: Known) -> None:
 def _check_budget(block: Json, path: str, known: Known) -> None:
     one_of(block["operator"], f"{path}.operator", "available", "enoughFor")
     if block["action"] not in budgets.ACTIONS:
-        raise SeedError(f"{path}.action", f'"{block["action"]}" is not emulated')
+        raise NotEmulatedError(f"{path}.action", f'"{block["action"]}"')
     if block["operator"] == "enoughFor":
         check_number(block.get("value"), f"{path}.value", known)
 
@@ -117,6 +123,51 @@ def _check_giveaway(block: Json, path: str, known: Known) -> None:
     pool = fields(block["giveawayPool"], f"{path}.giveawayPool", {"id", "name"}, set())
     if pool["id"] not in known.pools:
         raise SeedError(f"{path}.giveawayPool.id", f"no giveaway pool {pool['id']!r} in the seed")
+
+
+_ORDERS = ("lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual")
+_STATES = ("started", "inProgress", "completed")
+
+
+def _check_ledger(block: Json, path: str, known: Known) -> None:
+    program = fields(block["program"], f"{path}.program", {"id"}, {"name", "title"})
+    subledger = text(block.get("subledger", ""), f"{path}.subledger", 0)
+    if (program["id"], subledger) not in known.ledgers:
+        why = f"no loyalty program {program['id']!r} with the subledger {subledger!r} in the seed"
+        raise SeedError(f"{path}.program.id", why)
+
+
+def _check_balance(block: Json, path: str, known: Known) -> None:
+    one_of(block["operator"], f"{path}.operator", "equals", "not(equals)", *_ORDERS)
+    one_of(block["balance"], f"{path}.balance", *BALANCES)
+    number(block["value"], f"{path}.value")
+    _check_ledger(block, path, known)
+
+
+def _check_points(block: Json, path: str, known: Known) -> None:
+    _check_ledger(block, path, known)
+    text(block["name"], f"{path}.name")
+    one_of(block.get("profile", "Current"), f"{path}.profile", "Current", "Advocate")
+    target = block.get("target", {"type": "cart"})
+    check_items(target, f"{path}.target", known, {"cart"})
+    fields(target, f"{path}.target", {"type"}, {"name"})
+    scope = Known(**{**known.__dict__, "in_item": target["type"] != "cart"})
+    check_number(block["value"], f"{path}.value", scope)
+
+
+def _check_progress(block: Json, path: str, known: Known) -> None:
+    words: tuple[str, ...] = ("increaseBy",)
+    if block["type"] == "checkAchievement":
+        words = ("justCompleted", *_STATES, *(f"not({state})" for state in _STATES))
+    else:
+        check_number(block["value"], f"{path}.value", known)
+    if block["operator"] not in words:
+        raise SeedError(f"{path}.operator", f"must be one of {', '.join(words)}")
+    more = {"name", "title", "target"}
+    achievement = fields(block["achievement"], f"{path}.achievement", {"id"}, more)
+    if achievement["id"] not in known.achievements:
+        why = f"no achievement {achievement['id']!r} in the seed"
+        raise SeedError(f"{path}.achievement.id", why)
 
 
 def _check_minting(block: Json, path: str, known: Known) -> None:
@@ -172,7 +223,7 @@ def check_items(target: Any, path: str, known: Known, more: set[str]) -> None:
     """Refuse a target that is neither items nor one of ``more``."""
     kind = target.get("type") if isinstance(target, dict) else None
     if kind not in {"allItems", "selector", *more}:
-        raise SeedError(path, f'target "{kind}" is not emulated')
+        raise NotEmulatedError(path, f'target "{kind}"')
     if kind == "selector" and target.get("name") not in known.selectors - known.numbers:
         raise SeedError(f"{path}.name", f"no selector of items {target.get('name')!r}")
 
@@ -187,7 +238,7 @@ def _check_discount(block: Json, path: str, known: Known) -> None:
         target = target.get("target", {"type": "cart"})
         check_items(target, f"{path}.target.target", known, {"cart"})
         if target.get("prorated"):
-            raise SeedError(f"{path}.target.target.prorated", "is not emulated for costs")
+            raise NotEmulatedError(f"{path}.target.target.prorated", "prorated for costs")
     fields(target, f"{path}.target", {"type"}, {"name", "prorated"})
     per_item = target["type"] != "cart" and not target.get("prorated")
     scope = Known(**{**known.__dict__, "in_item": per_item})
@@ -203,6 +254,11 @@ CHECKS.update(
         "checkBudget": _check_budget,
         "awardDiscount": _check_discount,
         "awardItem": _check_item,
+        "awardLoyaltyPoints": _check_points,
+        "deductLoyaltyPoints": _check_points,
+        "checkLoyaltyBalance": _check_balance,
+        "checkAchievement": _check_progress,
+        "updateAchievementProgress": _check_progress,
         "awardGiveaway": _check_giveaway,
         "createCoupon": _check_minting,
         "createReferral": _check_minting,

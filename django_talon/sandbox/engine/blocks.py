@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import expressions
-from .errors import SeedError
+from .errors import NotEmulatedError, SeedError
 from .seed_fields import fields, many
 from .state import Json
 from .values import ENTITIES, PLAIN
@@ -41,10 +41,18 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "checkReferral": ({"redeem"}, {"onFailure"}),
     "checkEvent": ({"eventType"}, {"matchers", "onFailure"}),
     "checkAudience": ({"operator", "profile", "audience"}, {"onFailure"}),
+    "checkLoyaltyBalance": (
+        {"operator", "program", "subledger", "balance", "value"},
+        {"onFailure"},
+    ),
+    "checkAchievement": ({"operator", "achievement"}, {"onFailure"}),
     "checkBudget": ({"operator", "action"}, {"value", "onFailure"}),
     "awardDiscount": ({"name", "value", "target"}, {"partial"}),
     "awardItem": ({"sku", "name", "quantity"}, {"partial"}),
     "awardGiveaway": ({"giveawayPool", "profile"}, set()),
+    "awardLoyaltyPoints": ({"name", "value", "program"}, {"subledger", "target", "profile"}),
+    "deductLoyaltyPoints": ({"name", "value", "program"}, {"subledger"}),
+    "updateAchievementProgress": ({"operator", "value", "achievement"}, set()),
     "createCoupon": ({"campaignId", "recipientId", "storeInSession"}, {"discountLimit", *_CODE}),
     "createReferral": ({"campaignId", "friendId", "storeInSession"}, _CODE),
     "reserveCoupon": ({"couponValue"}, {"profile"}),
@@ -54,8 +62,8 @@ _FIELDS: dict[str, tuple[set[str], set[str]]] = {
     "updateAttributeValue": ({"operator", "attribute", "target"}, {"value"}),
     "updateAudienceMembership": ({"operator", "profile", "audience"}, set()),
 }
-_SUPPORTED = ", ".join(sorted(_FIELDS))
 CONDITIONS = {kind for kind in _FIELDS if kind.startswith("check")}
+_HANDLERS = {"onFailure", "onError"}
 _FAILURE_EFFECTS = {"showNotification", "triggerCustomEffect"}
 
 
@@ -71,6 +79,8 @@ class Known:
     audiences: frozenset[int] = frozenset()
     pools: frozenset[int] = frozenset()
     collections: frozenset[str] = field(default=frozenset())
+    ledgers: frozenset[tuple[int, str]] = field(default=frozenset())
+    achievements: frozenset[int] = field(default=frozenset())
     in_item: bool = False
 
 
@@ -83,9 +93,12 @@ def check_blocks(blocks: Any, path: str, known: Known) -> None:
         kind = block.get("type") if isinstance(block, dict) else None
         wrong_place = known.in_item and kind not in {"group", "checkAttribute"}
         if not isinstance(kind, str) or kind not in _FIELDS or wrong_place:
-            raise SeedError(where, f'block "{kind}" is not emulated (emulated: {_SUPPORTED})')
+            raise NotEmulatedError(where, f'block "{kind}"')
         required, optional = _FIELDS[kind]
-        fields(block, where, required, optional | _COMMON)
+        for name in _HANDLERS - optional:
+            if block.get(name):
+                raise NotEmulatedError(f"{where}.{name}", f"{name} of {kind}")
+        fields(block, where, required, optional | _COMMON | _HANDLERS)
         check = CHECKS.get(kind)
         if check is not None:
             check(block, where, known)
@@ -96,7 +109,7 @@ def _check_failure(block: Json, path: str, known: Known) -> None:
     for where, effect in many(block.get("onFailure", []), f"{path}.onFailure"):
         if not isinstance(effect, dict) or effect.get("type") not in _FAILURE_EFFECTS:
             allowed = " and ".join(sorted(_FAILURE_EFFECTS))
-            raise SeedError(where, f"only {allowed} are emulated as failure effects")
+            raise NotEmulatedError(where, f"a failure effect other than {allowed}")
         check_blocks([effect], where, known)
 
 

@@ -23,6 +23,10 @@ ACTIONS = (
     "addFreeItemEffect",
     "customEffect",
     "callApi",
+    "createLoyaltyPoints",
+    "createLoyaltyPointsEffect",
+    "redeemLoyaltyPoints",
+    "redeemLoyaltyPointsEffect",
 )
 ENTITIES = ("Coupon", "Referral", "Profile", "Identifier", "Store", "Session")
 PERIODS = {"": "", "daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m", "yearly": "%Y"}
@@ -68,6 +72,13 @@ def _names(
         "Session": session.integration_id,
     }
     return [known[entity]] if known[entity] else []
+
+
+def is_per_profile(key: Hashable, limits: tuple[Limit, ...]) -> bool:
+    """Say whether an entry of a campaign's limits, or of a coupon's own, is one profile's."""
+    if not isinstance(key, tuple) or isinstance(key[0], str):
+        return True
+    return "Profile" in limits[key[1]].entities
 
 
 def tally(campaign_id: int, counted: str) -> Hashable:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
-from . import budgets, decisions
+from . import budgets, decisions, rewards
 from .blocks import Known, SeedError
 from .decisions import Decisions
+from .errors import NotEmulatedError
 from .evaluation_groups import parse_groups
 from .fresh import add_application, new_world
+from .ledgers import Achievement, Program
 from .rulesets import ruleset
+from .saved import dumped, world_of
 from .seed_fields import fields, many, number, one_of, text, whole
 from .state import (
     Campaign,
@@ -20,6 +24,7 @@ from .state import (
     Json,
     Limit,
     Settings,
+    World,
 )
 from .times import moment
 
@@ -35,7 +40,7 @@ ENTITIES = (
     "Campaign",
 )
 _PLAIN_TYPES = ("string", "number", "boolean", "time", "location")
-TYPES = (*_PLAIN_TYPES, *(f"(list {kind})" for kind in _PLAIN_TYPES))
+TYPES = (*_PLAIN_TYPES, *(f"(list {kind})" for kind in _PLAIN_TYPES), "any")
 
 _CAMPAIGN = {
     "description",
@@ -51,6 +56,7 @@ _CAMPAIGN = {
     "referralSettings",
     "coupons",
     "referrals",
+    "achievements",
 }
 _COUPON = {
     "usageLimit",
@@ -85,6 +91,8 @@ _SEED = {
     "campaignSet",
     "application",
     "decisions",
+    "state",
+    "loyaltyPrograms",
 }
 FEATURES = ("coupons", "referrals", "loyalty", "giveaways", "strikethrough", "achievements")
 
@@ -113,20 +121,24 @@ class Seed:
     collections: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     giveaways: tuple[Json, ...] = ()
     decisions: Decisions = field(default_factory=Decisions)
+    programs: tuple[Program, ...] = ()
+    achievements: tuple[Achievement, ...] = ()
+    state: Json = field(default_factory=dict, compare=False)
+    content: Json = field(default_factory=dict, compare=False)
 
 
 def parse(content: Any, name: str = "seed") -> Seed:
     """Return the seed of a file's content; raise SeedError with the path of what is wrong."""
     content = fields(content, name, set(), _SEED)
     entries = many(content.get("campaigns", []), "campaigns")
-    known = _known(content)
+    known = _known(content, entries)
     campaigns = tuple(_campaign(entry, path, known) for path, entry in entries)
     _refuse_repeated([(campaign.id, "campaigns") for campaign in campaigns])
     coupons = [row for path, entry in entries for row in _codes(entry, path, "coupons")]
     referrals = [row for path, entry in entries for row in _codes(entry, path, "referrals")]
     _refuse_repeated([(row["value"], "coupons") for _, row in coupons])
     _refuse_repeated([(row["code"], "referrals") for _, row in referrals])
-    return Seed(
+    seed = Seed(
         name,
         _definitions(content),
         campaigns,
@@ -138,10 +150,32 @@ def parse(content: Any, name: str = "seed") -> Seed:
         {name: tuple(rows) for name, rows in content.get("collections", {}).items()},
         tuple(_numbered(content, "giveaways", {"name", "codes"})),
         decisions.parse(content.get("decisions", {})),
+        rewards.programs(content),
+        tuple(one for path, entry in entries for one in rewards.achievements(entry, path)),
+        content.get("state", {}),
+        {key: value for key, value in content.items() if key != "state"},
     )
+    if seed.state:
+        world_of(seed, lambda: datetime.now(timezone.utc))
+    return seed
 
 
-def _known(content: Json) -> Known:
+def exported(seed: Seed, world: World) -> Json:
+    """Return the content of a campaign file from which a world like this one begins."""
+    known = seed.definitions
+    return {
+        **seed.content,
+        "attributes": known.attributes,
+        "eventTypes": list(known.event_types),
+        "additionalCosts": list(known.additional_costs),
+        "decisions": asdict(seed.decisions),
+        "state": dumped(world),
+    }
+
+
+def _known(content: Json, entries: list[tuple[str, Any]]) -> Known:
+    achieved = [one for path, entry in entries for one in rewards.achievements(entry, path)]
+    _refuse_repeated([(one.id, "achievements") for one in achieved])
     collections = content.get("collections", {})
     for name, rows in fields(collections, "collections", set(), set(collections)).items():
         many(rows, f"collections.{name}")
@@ -149,6 +183,12 @@ def _known(content: Json) -> Known:
         audiences=frozenset(row["id"] for row in _numbered(content, "audiences", {"name"})),
         pools=frozenset(row["id"] for row in _numbered(content, "giveaways", {"name", "codes"})),
         collections=frozenset(collections),
+        ledgers=frozenset(
+            (program.id, name)
+            for program in rewards.programs(content)
+            for name in ("", *program.subledgers)
+        ),
+        achievements=frozenset(one.id for one in achieved),
     )
 
 
@@ -242,10 +282,10 @@ def _limits(entry: Json, path: str, entities: tuple[str, ...]) -> tuple[Limit, .
 def _limit(path: str, entry: Any, entities: tuple[str, ...]) -> Limit:
     fields(entry, path, {"action", "limit"}, {"entities", "period"})
     if entry["action"] not in budgets.ACTIONS:
-        raise SeedError(f"{path}.action", f"{entry['action']!r} is not emulated")
+        raise NotEmulatedError(f"{path}.action", f"{entry['action']!r}")
     for where, name in many(entry.get("entities", []), f"{path}.entities"):
         if name not in entities:
-            raise SeedError(where, f"{name!r} is not emulated here")
+            raise NotEmulatedError(where, f"{name!r}")
     period = entry.get("period", "")
     if period not in budgets.PERIODS:
         raise SeedError(f"{path}.period", "must be daily, weekly, monthly or yearly")

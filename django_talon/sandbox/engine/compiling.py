@@ -8,7 +8,7 @@ from typing import Any
 from . import operators
 from .errors import Told
 from .state import Gate, Json
-from .values import getter, item_getter
+from .values import item_getter, scope_getter
 
 Predicate = Callable[[Json], bool]
 _OPERANDS = ("value", "min", "max", "start", "end")
@@ -19,7 +19,9 @@ def gate(blocks: tuple[Json, ...]) -> Gate | None:
     first = blocks[0] if blocks else {"type": ""}
     if first["type"] != "checkAttribute" or "onFailure" in first or not _is_plain(first):
         return None
-    find, test = getter(first["attribute"]), operators.compiled(first)
+    find, test = scope_getter(first["attribute"]), operators.compiled(first)
+    if find is None:
+        return None
     name, operator = first["attribute"], first["operator"]
     wanted = first.get("value", first.get("values", first.get("min")))
 

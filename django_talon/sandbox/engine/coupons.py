@@ -71,7 +71,7 @@ def _by_customer(world: World, coupon: Coupon, profile_id: str) -> str | None:
 def _by_budget(
     application: Application, campaign: Campaign, coupon: Coupon, session: Session, now: datetime
 ) -> str | None:
-    for owner, limits in ((campaign.id, campaign.limits), (coupon.id, coupon.limits)):
+    for owner, limits in ((campaign.id, campaign.limits), (coupon.value, coupon.limits)):
         try:
             drawn = budgets.entries(owner, limits, "redeemCoupon", session, (coupon, None), now)
             for key, limit in drawn:

@@ -21,6 +21,9 @@ _WORDS: dict[str, tuple[Any, ...]] = {
     "unknown_session": (404, 400),
     "unknown_campaign": (400, 404),
     "second_erasure": (204, 404),
+    "silent_v3": (204, 200),
+    "key_mismatch": (400, 409, 422, "replay"),
+    "key_in_flight": (409, 400, 429, "wait"),
 }
 
 
@@ -47,12 +50,25 @@ class Decisions:
     illegal_transition: int = 400
     unknown_campaign: int = 400
     second_erasure: int = 204
+    silent_v3: int = 204
+    key_mismatch: int | str = 400
+    key_in_flight: int | str = 409
+    keeps_errors: bool = False
     advocate_must_exist: bool = False
 
     @property
     def is_2020(self) -> bool:
         """Whether answers have the shapes of 2020 and nothing younger."""
         return self.dialect == "2020"
+
+
+def choices() -> dict[str, tuple[Any, ...]]:
+    """Return what each decision can be, the default first."""
+    found = {}
+    for entry in fields(Decisions):
+        others = [w for w in _WORDS.get(entry.name, (True, False)) if w != entry.default]
+        found[entry.name] = (entry.default, *others)
+    return found
 
 
 def parse(content: Any, path: str = "decisions") -> Decisions:

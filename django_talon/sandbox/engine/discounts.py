@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from . import expressions, totals
@@ -108,9 +109,9 @@ def _items(attempt: Attempt, block: Json) -> None:
 
 
 def _one_by_one(attempt: Attempt, block: Json, units: list[Unit]) -> None:
-    everything = _everything(attempt)
+    everything, wanted_of = _everything(attempt), _by_unit(attempt, block["value"])
     for unit in units:
-        wanted = expressions.number(block["value"], _of_unit(attempt, unit))
+        wanted = wanted_of(unit)
         value = _take_unit(attempt, block, wanted, unit, everything)
         if value > 0:
             _add_unit(attempt, block, unit, value, wanted)
@@ -119,23 +120,22 @@ def _one_by_one(attempt: Attempt, block: Json, units: list[Unit]) -> None:
 def _at_once(attempt: Attempt, block: Json, units: list[Unit]) -> None:
     """Discount every piece; what is common to all is booked once."""
     granted, (key, base) = attempt.evaluation.granted, _everything(attempt)
-    left, position, wanted = base - granted.of(key), -1, ZERO
-    total, count = ZERO, 0
+    left, position, wanted, name = base - granted.of(key), -1, ZERO, ""
+    total, before, wanted_of = ZERO, len(attempt.effects), _by_unit(attempt, block["value"])
     for unit in units:
         if unit.position != position:
-            wanted = expressions.number(block["value"], _of_unit(attempt, unit))
-            position = unit.position
-        place = (unit.position, unit.sub_position)
-        value = min(wanted, unit.price - granted.of(place), left - total)
+            position, wanted = unit.position, wanted_of(unit)
+            name = f"{block['name']}#{position}"
+        place = (position, unit.sub_position)
+        value = granted.take_of(place, unit.price, wanted, left - total)
         if value > 0:
-            granted.add(place, value)
-            total, count = total + value, count + 1
-            _add_unit(attempt, block, unit, value, wanted)
-    if count:
+            total += value
+            attempt.add("setDiscountPerItem", _piece(name, value, unit))
+    if total:
         granted.add(key, total)
         granted.add("cart", total)
         attempt.spend("setDiscount", total)
-        attempt.spend("setDiscountEffect", Decimal(count))
+        attempt.spend("setDiscountEffect", Decimal(len(attempt.effects) - before))
 
 
 def _is_cascading(attempt: Attempt) -> bool:
@@ -152,33 +152,36 @@ def _take_unit(
     return value
 
 
-def _of_unit(attempt: Attempt, unit: Unit) -> expressions.Resolve:
-    reduced = _reduced(attempt)
+def _by_unit(attempt: Attempt, value: Any) -> Callable[[Unit], Decimal]:
+    """Return a value as a function of a piece of the cart."""
+    formula, reduced = expressions.formula(value), _reduced(attempt)
+    return lambda unit: formula(partial(_of_unit, attempt, reduced, unit))
 
-    def resolve(name: str) -> Any:
-        if "$Item." not in name:
-            return reduced(name)
-        value = item_getter(name)(unit.item)
-        if name == "$Item.Price" and _is_cascading(attempt):
-            value = unit.price - attempt.evaluation.granted.of((unit.position, unit.sub_position))
-        return value
 
-    return resolve
+def _of_unit(attempt: Attempt, reduced: expressions.Resolve, unit: Unit, name: str) -> Any:
+    if "$Item." not in name:
+        return reduced(name)
+    if name == "$Item.Price" and _is_cascading(attempt):
+        return unit.price - attempt.evaluation.granted.of((unit.position, unit.sub_position))
+    return item_getter(name)(unit.item)
 
 
 def _add_unit(
     attempt: Attempt, block: Json, unit: Unit, value: Decimal, wanted: Decimal, **more: Decimal
 ) -> None:
-    props: Json = {
-        "name": f"{block['name']}#{unit.position}",
-        "value": value,
-        "position": unit.position,
-        "subPosition": unit.sub_position,
-        **more,
-    }
+    props = _piece(f"{block['name']}#{unit.position}", value, unit) | more
     if _is_cascading(attempt):
         props["scope"] = "price"
     attempt.add("setDiscountPerItem", _partly(props, block, wanted))
+
+
+def _piece(name: str, value: Decimal, unit: Unit) -> Json:
+    return {
+        "name": name,
+        "value": value,
+        "position": unit.position,
+        "subPosition": unit.sub_position,
+    }
 
 
 def _prorated(attempt: Attempt, block: Json, units: list[Unit]) -> None:
@@ -234,8 +237,9 @@ def _cost_per_item(attempt: Attempt, block: Json, target: Json) -> None:
     units = _chosen(attempt, target)
     if any(name not in unit.item.get("additionalCosts", {}) for unit in units):
         raise EffectFailedError('an item has no additional cost "{}"', name)
+    wanted_of = _by_unit(attempt, block["value"])
     for unit in units:
-        wanted = expressions.number(block["value"], _of_unit(attempt, unit))
+        wanted = wanted_of(unit)
         price = totals.amount(unit.item["additionalCosts"][name]["price"])
         base = (("cost", name, unit.position, unit.sub_position), price)
         value = _take(attempt, block, wanted, base, _everything(attempt))

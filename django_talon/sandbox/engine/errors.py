@@ -14,6 +14,14 @@ class SeedError(ValueError):
         self.why = why
 
 
+class NotEmulatedError(SeedError):
+    """A campaign file asks for what the real product has and the sandbox has not."""
+
+    def __init__(self, path: str, what: str) -> None:
+        limits = "SANDBOX.md, or `talon-sandbox --limits`"
+        super().__init__(path, f"{what} is not emulated; {limits}, lists what is absent".lstrip())
+
+
 class LazyError(Exception):
     """An error whose words are put together only when somebody reads them."""
 

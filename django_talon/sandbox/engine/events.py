@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from . import budgets, profiles, rules, sessions
+from . import budgets, loyalty, profiles, rules, sessions
 from .errors import RefusedError, invalid, not_found, problem
 from .event_log import record
-from .state import Application, Event, Json, Session, World
+from .state import Application, Event, Json, Profile, Session, World
 
 
 def track(world: World, application: Application, request: Json, *, dry: bool) -> sessions.Outcome:
@@ -71,7 +71,7 @@ def _assess(
     event.store_integration_id = request.get("storeIntegrationId", "")
     chosen = request.get("evaluableCampaignIds")
     evaluation = assess(world, application, session, event, dry=dry, campaign_ids=chosen)
-    event.effects = evaluation.effects
+    event.effects = tuple(evaluation.effects)
     return sessions.Outcome(session, evaluation, event)
 
 
@@ -90,16 +90,18 @@ def assess(
     dry: bool = False,
     campaign_ids: list[int] | None = None,
     audiences: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset()),
+    profile: Profile | None = None,
 ) -> rules.Evaluation:
     """Run the rules for an event; the codes of the session are not looked at.
 
-    No close follows an event, so its changes and budgets count at once.
+    No close follows an event, so its changes and budgets count at once. ``profile`` stands in
+    for the stored one.
     """
     scope = rules.Scope(
         world,
         application,
         session,
-        world.profiles.get(session.profile_id),
+        profile or world.profiles.get(session.profile_id),
         world.clock(),
         event,
         campaign_ids=campaign_ids,
@@ -111,4 +113,5 @@ def assess(
         for change in evaluation.changes:
             change()
         budgets.book(application, evaluation.spending.amounts)
+        loyalty.book(world, session.profile_id, evaluation.effects, scope.now)
     return evaluation

@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable
 from decimal import Context, Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 Resolve = Callable[[str], Any]
@@ -46,9 +46,15 @@ def tokens(expression: str) -> list[str]:
 
 def number(value: Any, resolve: Resolve) -> Decimal:
     """Return a literal number, or the value of a template, as Decimal."""
+    return formula(value)(resolve)
+
+
+def formula(value: Any) -> Formula:
+    """Return a literal number or a template as a function; raise ExpressionError if malformed."""
     if isinstance(value, str):
-        return evaluate(inner(value), resolve)
-    return Decimal(value)
+        return _valued(inner(value))
+    literal = Decimal(value)
+    return lambda resolve: literal
 
 
 @lru_cache(maxsize=4096)
@@ -86,10 +92,20 @@ def shortened(value: Decimal) -> Decimal:
 
 def evaluate(expression: str, resolve: Resolve) -> Decimal:
     """Return the value of an expression; raise ExpressionError where it has none."""
-    try:
-        return shortened(compiled(expression)(resolve))
-    except ArithmeticError as error:
-        raise ExpressionError(f"{expression.strip()} has no value") from error
+    return _valued(expression)(resolve)
+
+
+@lru_cache(maxsize=4096)
+def _valued(expression: str) -> Formula:
+    exact = compiled(expression)
+
+    def value(resolve: Resolve) -> Decimal:
+        try:
+            return shortened(exact(resolve))
+        except ArithmeticError as error:
+            raise ExpressionError(f"{expression.strip()} has no value") from error
+
+    return value
 
 
 @lru_cache(maxsize=4096)
@@ -167,14 +183,15 @@ class _Parser:
         part = self._parts[self._at]
         self._at += 1
         if part.startswith("$"):
-            return lambda resolve: _as_number(part, resolve(part))
+            return partial(_named, part)
         if not part[0].isdigit():
             raise ExpressionError(f"unexpected {part!r}")
         literal = Decimal(part)
         return lambda resolve: literal
 
 
-def _as_number(name: str, value: Any) -> Decimal:
+def _named(name: str, resolve: Resolve) -> Decimal:
+    value = resolve(name)
     if type(value) is Decimal:
         return value
     if isinstance(value, bool) or not isinstance(value, int | Decimal):

@@ -18,6 +18,8 @@ def new_world(seed: Seed, clock: Clock) -> World:
         dict(seed.definitions.additional_costs),
         audiences=dict(seed.audiences),
         collections=seed.collections,
+        programs={program.id: program for program in seed.programs},
+        achievements={one.id: one for one in seed.achievements},
         decisions=seed.decisions,
     )
 

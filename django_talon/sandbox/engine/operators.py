@@ -135,6 +135,9 @@ OPERATORS: dict[str, Test] = {
 def compiled(block: Json) -> Callable[[Any], bool]:
     """Return the comparison of a block whose operands are no templates."""
     test, operator = OPERATORS[block["operator"]], _ORDER.get(block["operator"])
+    if block["operator"] == "equals":
+        wanted = block["value"]
+        return lambda value: bool(value == wanted)
     right = _number(block.get("value"))
     if operator is None or right is None:
         return lambda value: test(value, block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from .errors import not_found
@@ -39,6 +40,21 @@ def update(world: World, profile_id: str, attributes: Json | None) -> Profile:
     profile = ensure(world, profile_id)
     assert profile is not None, "ids in a path are not empty"  # noqa: S101
     profile.attributes = merged(profile.attributes, attributes)
+    return profile
+
+
+def imagined(
+    world: World,
+    profile_id: str,
+    attributes: Json | None,
+    audiences: tuple[Iterable[int], Iterable[int]],
+) -> Profile:
+    """Return the profile as an update would leave it, without storing it."""
+    now = world.clock()
+    stored = world.profiles.get(profile_id) or Profile(0, profile_id, now, now)
+    news = merged(stored.attributes, attributes)
+    profile = replace(stored, attributes=news, audiences=dict(stored.audiences))
+    move(profile, *audiences)
     return profile
 
 

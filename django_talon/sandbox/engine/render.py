@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from . import totals
-from .state import Effect, Event, Failure, Giveaway, Json, Profile, Return, Session
+from . import event_meta, totals
+from .loyalty import tentative
+from .state import (
+    Application,
+    Effect,
+    Event,
+    Failure,
+    Giveaway,
+    Json,
+    Profile,
+    Return,
+    Session,
+    World,
+)
 from .writing import present, time
 
 ACCOUNT_ID = 1
-EMPTY_LOYALTY: Json = {"programs": {}}
 
 
 def profile(entity: Profile, audiences: dict[int, str] | None = None) -> Json:
@@ -158,13 +170,19 @@ def returned(entity: Return, session: Session, profile: Profile | None) -> Json:
     return shown
 
 
-_V1_ARGUMENTS = {"rejectCoupon": ("value",), "rejectReferral": ("value",)}
+_V1_ARGUMENTS = {
+    "rejectCoupon": ("value",),
+    "rejectReferral": ("value",),
+    "setDiscount": ("name", "value"),
+    "addFreeItem": ("profileId", "sku", "name"),
+}
 
 
-def effect_v1(effect: Effect) -> list[Any]:
+def effect_v1(effect: Effect, profile_id: str) -> list[Any]:
     """Return the 4-tuple of V1; argument orders beyond the documented ones are a guess."""
     names = _V1_ARGUMENTS.get(effect.effect_type, tuple(effect.props))
-    call = [effect.effect_type, *(effect.props[name] for name in names)]
+    known = {"profileId": profile_id, **effect.props}
+    call = [effect.effect_type, *(known[name] for name in names)]
     return [effect.campaign_id, effect.ruleset_id, effect.rule_index, call]
 
 
@@ -181,7 +199,7 @@ def giveaway(entity: Giveaway, owner: Profile) -> Json:
     }
 
 
-def event(entity: Event, effects: list[Effect] | None = None) -> Json:
+def event(entity: Event, application: Application, effects: Sequence[Effect] | None = None) -> Json:
     """Return an ``Event``; its effects are V1 tuples in every dialect."""
     effects = entity.effects if effects is None else effects
     return {
@@ -193,9 +211,40 @@ def event(entity: Event, effects: list[Effect] | None = None) -> Json:
         "attributes": entity.attributes,
         "sessionId": entity.session_id,
         **present(storeIntegrationId=entity.store_integration_id),
-        "effects": [effect_v1(effect) for effect in effects],
+        "effects": [effect_v1(effect, entity.profile_id) for effect in effects],
         "ledgerEntries": [],
-        "meta": _meta(effects),
+        "meta": event_meta.of(effects, application),
+    }
+
+
+def loyalty(world: World, profile: Profile | None, effects: list[Effect], now: datetime) -> Json:
+    """Return a ``Loyalty``: the programs in which a profile has, had or would get points."""
+    shown: Json = {}
+    if profile is None:
+        return {"programs": shown}
+    for program in world.programs.values():
+        names = ("", *program.subledgers)
+        ledgers = {name: _ledger(profile, effects, program.id, name, now) for name in names}
+        if not any(any(ledger.values()) for ledger in ledgers.values()):
+            continue
+        shown[str(program.id)] = {
+            "id": program.id,
+            "title": program.title,
+            "name": program.name,
+            "ledger": ledgers.pop(""),
+            "subLedgers": {n: ledger for n, ledger in ledgers.items() if any(ledger.values())},
+        }
+    return {"programs": shown}
+
+
+def _ledger(
+    profile: Profile, effects: list[Effect], program: int, name: str, now: datetime
+) -> Json:
+    balances = profile.account.balances(program, name, now)
+    coming = tentative(effects, profile.integration_id, program, name)
+    return {
+        **{f"{kind}Balance": amount for kind, amount in balances.items()},
+        "tentativeCurrentBalance": balances["current"] + coming,
     }
 
 
@@ -209,22 +258,9 @@ def advanced_event(entity: Event) -> Json:
         "profileId": entity.profile_id,
         "type": entity.type,
         "attributes": entity.attributes,
-        "effects": [effect_v1(effect) for effect in entity.effects],
+        "effects": [effect_v1(effect, entity.profile_id) for effect in entity.effects],
         **present(
             connectedSessionId=entity.connected_session_id,
             storeIntegrationId=entity.store_integration_id,
         ),
     }
-
-
-def _meta(effects: list[Effect]) -> Json:
-    meta: Json = {}
-    for effect in effects:
-        name = {"rejectCoupon": "coupon", "rejectReferral": "referral"}.get(effect.effect_type)
-        if name:
-            reason = effect.props["rejectionReason"]
-            detail = {"campaignId": effect.campaign_id, f"{name}Id": -1, "reason": reason}
-            if effect.triggered_by_coupon is not None:
-                detail[f"{name}Id"] = effect.triggered_by_coupon
-            meta[f"{name}RejectionReason"] = detail
-    return meta

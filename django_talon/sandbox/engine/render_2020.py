@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
+
+from msgspec.structs import replace
 
 from .state import Effect, Json
 
@@ -47,6 +50,8 @@ _LISTED = {
     "rejectReferral": ("value", "rejectionReason"),
     "rollbackDiscount": ("name", "value"),
     "addFreeItem": ("sku", "name"),
+    "addLoyaltyPoints": ("name", "programId", "subLedgerId", "value", "recipientIntegrationId"),
+    "deductLoyaltyPoints": ("ruleTitle", "programId", "subLedgerId", "value"),
 }
 _YOUNGER = {
     "setDiscountPerAdditionalCost",
@@ -58,6 +63,10 @@ _YOUNGER = {
     "reserveCoupon",
     "addToAudience",
     "removeFromAudience",
+    "rollbackAddedLoyaltyPoints",
+    "rollbackDeductedLoyaltyPoints",
+    "increaseAchievementProgress",
+    "rollbackIncreasedAchievementProgress",
 }
 _REASONS = {
     "ProfileRequired": "ProfileLimitReached",
@@ -117,12 +126,28 @@ def campaign(shown: Json) -> Json:
     return {**_only(_CAMPAIGN, shown), "limits": limits, "features": features}
 
 
+def loyalty(shown: Json) -> Json:
+    """Return a ``Loyalty`` of 2020: what can be spent, and nothing else."""
+    programs = {
+        number: {
+            **_only("title name", program),
+            "ledger": _only("currentBalance", program["ledger"]),
+            "subLedgers": {
+                name: _only("currentBalance", ledger)
+                for name, ledger in program["subLedgers"].items()
+            },
+        }
+        for number, program in shown["programs"].items()
+    }
+    return {"programs": programs}
+
+
 def effect(shown: Json) -> Json:
     """Return an ``Effect`` envelope of 2020."""
     return _only(_EFFECT, shown)
 
 
-def effects(found: list[Effect]) -> list[Effect]:
+def effects(found: Iterable[Effect]) -> list[Effect]:
     """Return effects as 2020 had them: one per line of the cart, none of the younger types."""
     merged: dict[Any, Effect] = {}
     for number, entry in enumerate(found):
@@ -131,7 +156,7 @@ def effects(found: list[Effect]) -> list[Effect]:
         key, old = _key(entry, number), _old(entry)
         if key in merged:
             value = merged[key].props["value"] + old.props["value"]
-            old = old._replace(props={**old.props, "value": value})
+            old = replace(old, props={**old.props, "value": value})
         merged[key] = old
     return list(merged.values())
 
@@ -146,6 +171,8 @@ def _key(entry: Effect, number: int) -> Any:
 def _old(entry: Effect) -> Effect:
     names = _LISTED.get(entry.effect_type, tuple(entry.props))
     props = {name: entry.props[name] for name in names if name in entry.props}
+    if entry.effect_type == "addLoyaltyPoints":
+        props["expiryCondition"] = entry.props.get("expiryDate", "")
     if "rejectionReason" in props:
         props["rejectionReason"] = _REASONS.get(props["rejectionReason"], props["rejectionReason"])
-    return entry._replace(props=props)
+    return replace(entry, props=props)

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from decimal import Decimal
 
-from . import budgets, profiles, rollbacks, rules, sessions, totals
+from . import budgets, loyalty, profiles, rollbacks, rules, sessions, totals
 from .errors import invalid, problem
 from .event_log import record
 from .state import Application, Effect, Event, Json, Return, Session, World
@@ -23,8 +23,8 @@ def give_back(
         raise sessions.illegal(world, f"items of a {stored.state} session cannot be returned", "")
     units = _Picker(stored, world.decisions.return_without_quantity).units(rows)
     session = replace(stored, state="partially_returned", returned=_with(stored, units))
-    chosen, effects = rollbacks.of_units(session, units, world.decisions)
-    session.rollbacks = effects
+    chosen, effects = rollbacks.of_units(world, session, units)
+    session.rollbacks = tuple(effects)
     evaluation = rules.Evaluation(effects=effects)
     now, kind = world.clock(), "talon_session_partially_returned"
     if dry:
@@ -32,12 +32,13 @@ def give_back(
         session.returns = [*stored.returns, Return(0, now, 0, units, rows)]
         return sessions.Outcome(session, evaluation, event)
     event = record(world, application, kind, session=session)
-    event.effects = effects
+    event.effects = session.rollbacks
     returned = Return(world.ids.next("return"), now, event.id, units, rows)
     session.returns = [*stored.returns, returned]
     session.updated, session.last_event = now, event
     session.update_count += 1
     session.spent = dict(stored.spent)
+    loyalty.take_back(world, session.profile_id, effects)
     budgets.give_back(application, session, _parts(application, session, chosen))
     sales = totals.returned(session) - totals.returned(stored)
     profiles.count_return(world.profiles.get(session.profile_id), sales)
@@ -60,7 +61,8 @@ def _parts(
     parts: dict[Hashable, Decimal] = {}
     for effect in effects:
         owners = {effect.campaign_id, cards.get(effect.triggered_by_coupon or 0)}
-        amounts = {"setDiscount": effect.props["value"], "setDiscountEffect": Decimal(1)}
+        counted = "createLoyaltyPoints" if effect.effect_type == loyalty.ADD else "setDiscount"
+        amounts = {counted: effect.props["value"], f"{counted}Effect": Decimal(1)}
         for key in session.spent:
             if isinstance(key, tuple) and key[0] in owners and key[2] in amounts:
                 parts[key] = parts.get(key, Decimal(0)) + amounts[key[2]]
@@ -112,12 +114,12 @@ def reopen(world: World, application: Application, session_id: str) -> list[Effe
     if stored.state != "closed":
         raise sessions.illegal(world, f"a {stored.state} session cannot be reopened", "")
     session = replace(stored, state="open")
-    effects = rollbacks.of(session, world.decisions)
-    session.effects, session.undone = rollbacks.net(session), []
-    session.rollbacks = effects
+    effects = rollbacks.of(world, session, full=False)
+    session.effects, session.undone = tuple(rollbacks.net(session)), ()
+    session.rollbacks = tuple(effects)
     sessions.undo_close(world, application, session)
     event = record(world, application, "talon_session_reopened", session=session)
-    event.effects = effects
+    event.effects = session.rollbacks
     session.updated, session.last_event = world.clock(), event
     session.update_count += 1
     application.sessions[session_id] = session

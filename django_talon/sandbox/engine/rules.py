@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from decimal import Decimal
 
-from . import conditions, discounts, grants, minting
+from . import conditions, discounts, grants, loyalty, minting
 from .attempt import Attempt, OverBudgetError
 from .scope import Evaluation, Names, Scope
-from .state import Campaign, Coupon, Effect, Group, Json, Referral
+from .state import Campaign, Coupon, Effect, Group, Json, Referral, Rule
 
 __all__ = ["Evaluation", "Scope", "evaluate"]
 
-_BLOCK_MODULES = (conditions, discounts, grants, minting)
+_BLOCK_MODULES = (conditions, discounts, grants, loyalty, minting)
 _REFERRAL_EFFECTS = {"acceptReferral", "rejectReferral"}
 
 
@@ -25,11 +25,15 @@ def evaluate(scope: Scope, evaluation: Evaluation) -> Evaluation:
 class _Run:
     def __init__(self, scope: Scope, evaluation: Evaluation) -> None:
         self.scope = scope
+        self.campaigns = scope.application.campaigns
         self.evaluation = evaluation
         self.session_event = scope.event is None or scope.event.type.startswith("talon_session_")
         self.coupons: defaultdict[int, list[Coupon]] = defaultdict(list)
         for coupon in scope.coupons:
             self.coupons[coupon.campaign_id].append(coupon)
+        self.coded = set(self.coupons)
+        if scope.referral is not None:
+            self.coded.add(scope.referral.campaign_id)
 
     def group(self, group: Group) -> bool:
         """Run a group by its mode; say whether a campaign of it was triggered."""
@@ -43,16 +47,24 @@ class _Run:
     def _element(self, element: Group | int, group: Group) -> bool:
         if isinstance(element, Group):
             return self.group(element)
-        campaign = self.scope.application.campaigns[element]
-        if not campaign.is_running(self.scope.now):
+        campaign, ids = self.campaigns[element], self.scope.campaign_ids
+        if not (campaign.is_running(self.scope.now) or self._is_chosen(campaign)):
             return False
         if group.id:
             self.evaluation.groups[element] = group
-        ids = self.scope.campaign_ids
         if ids is not None and element not in ids:
             self._exclude(element, "CampaignNotInEvaluationSet")
             return False
-        return self._campaign(campaign)
+        coded = element in self.coded
+        triggered = self._with_codes(campaign) if coded else self._without_code(campaign)
+        if triggered:
+            self.evaluation.triggered.append(element)
+        return triggered
+
+    def _is_chosen(self, campaign: Campaign) -> bool:
+        """Say whether a dry run asks for a campaign that is switched off."""
+        named = campaign.id in (self.scope.campaign_ids or ())
+        return self.scope.dry and campaign.state == "disabled" and named
 
     def _first(self, group: Group) -> bool:
         for place, element in enumerate(group.elements):
@@ -94,7 +106,7 @@ class _Run:
                 self._exclude(inner, why)
             return
         self.evaluation.excluded[element] = why
-        campaign = self.scope.application.campaigns[element]
+        campaign = self.campaigns[element]
         for coupon in self.coupons[element]:
             reason = {"rejectionReason": "CouponPartOfNotTriggeredCampaign"}
             props = {"value": coupon.value, **reason, "campaignExclusionReason": why}
@@ -109,31 +121,28 @@ class _Run:
         referral = self.scope.referral
         return referral if referral is not None and referral.campaign_id == campaign.id else None
 
-    def _campaign(self, campaign: Campaign) -> bool:
-        referral, coupons = self._referral_of(campaign), self.coupons.get(campaign.id)
-        if coupons is None and referral is None:
-            triggered = self._without_code(campaign)
-        else:
-            passes: list[Coupon | None] = [*(coupons or ())] or [None]
-            tried = [self._with_code(campaign, coupon, referral) for coupon in passes]
-            triggered = any(tried)
-        if triggered:
-            self.evaluation.triggered.append(campaign.id)
+    def _without_code(self, campaign: Campaign) -> bool:
+        triggered = False
+        for index, rule in enumerate(campaign.rules):
+            if self.session_event or rule.checks_event:
+                triggered = self._rule(campaign, index, rule) or triggered
         return triggered
 
-    def _without_code(self, campaign: Campaign) -> bool:
-        names, triggered = Names(self.scope, campaign, None, None), False
-        for index, rule in enumerate(campaign.rules):
-            if not self.session_event and not rule.checks_event:
-                continue
-            if rule.gate is not None:
-                value = rule.gate.find(names)
-                if not rule.gate.test(value):
-                    group = self.evaluation.groups.get(campaign.id)
-                    self.evaluation.failures.silent(campaign, index, value, group)
-                    continue
-            triggered = Attempt(names, index, rule, self.evaluation).run().passed or triggered
-        return triggered
+    def _rule(self, campaign: Campaign, index: int, rule: Rule) -> bool:
+        """Try a rule, unless a look at its gate tells that it fails."""
+        evaluation, gate = self.evaluation, rule.gate
+        if gate is not None and not gate.test(value := gate.find(self.scope)):
+            evaluation.failures.silent(campaign, index, value, evaluation.groups.get(campaign.id))
+            return False
+        names = Names(self.scope, campaign, None, None)
+        return Attempt(names, index, rule, evaluation).run(0 if gate is None else 1).passed
+
+    def _with_codes(self, campaign: Campaign) -> bool:
+        """Try the rules once for each coupon code of the campaign, and its referral code."""
+        referral = self._referral_of(campaign)
+        passes: list[Coupon | None] = [*self.coupons[campaign.id]] or [None]
+        tried = [self._with_code(campaign, coupon, referral) for coupon in passes]
+        return any(tried)
 
     def _with_code(
         self, campaign: Campaign, coupon: Coupon | None, referral: Referral | None
@@ -175,7 +184,7 @@ def _why(relevant: list[Attempt], kind: str, is_2020: bool) -> Json:
         "EffectCouldNotBeApplied" if failure.effect is not None else f"{kind}RejectedByCondition"
     )
     if isinstance(failure.error, OverBudgetError) and failure.error.action.startswith("redeem"):
-        reason = "CampaignLimitReached"
+        reason = "ProfileLimitReached" if failure.error.per_profile else "CampaignLimitReached"
     return {"rejectionReason": reason, **known, "details": str(failure.error)}
 
 

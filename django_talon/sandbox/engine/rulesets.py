@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from . import block_checks
 from .blocks import Known, SeedError, check_blocks, check_template, flat, mentions
 from .compiling import every, gate
+from .errors import NotEmulatedError
 from .seed_fields import fields, many, one_of, text
 from .state import Json, Rule, Selector
 
@@ -20,13 +22,11 @@ def ruleset(entry: Any, path: str, known: Known) -> tuple[tuple[Rule, ...], dict
     fields(entry, path, set(), ignored | parts)
     for name in ("strikethroughRules", "bundles", "parameters"):
         if entry.get(name):
-            raise SeedError(f"{path}.{name}", "is not emulated")
+            raise NotEmulatedError(f"{path}.{name}", name)
     rows = many(entry.get("selectors", []), f"{path}.selectors")
     selectors = dict(_selector(*row, known) for row in rows)
     numbers = [n for n, s in selectors.items() if s.reduced or s.mapped]
-    here = Known(
-        frozenset(selectors), frozenset(numbers), known.audiences, known.pools, known.collections
-    )
+    here = replace(known, selectors=frozenset(selectors), numbers=frozenset(numbers))
     rules = many(entry.get("promotionRules", []), f"{path}.promotionRules")
     return tuple(_rule(where, rule, here) for where, rule in rules), selectors
 
@@ -50,7 +50,7 @@ def _rule(path: str, entry: Any, known: Known) -> Rule:
 def _selector(path: str, entry: Any, known: Known) -> tuple[str, Selector]:
     fields(entry, path, {"name", "source", "steps"}, {"type"})
     if entry["source"] != "$Session.CartItems":
-        raise SeedError(f"{path}.source", "only $Session.CartItems is emulated")
+        raise NotEmulatedError(f"{path}.source", "a source other than $Session.CartItems")
     in_item = Known(collections=known.collections, in_item=True)
     predicates, mapped, reduced = [], "", ""
     for where, step in many(entry["steps"], f"{path}.steps"):
@@ -64,7 +64,7 @@ def _selector(path: str, entry: Any, known: Known) -> tuple[str, Selector]:
         elif kind == "reduce" and not reduced:
             reduced = _reduction(step, where, mapped)
         else:
-            raise SeedError(where, "only filter steps, then one map and one reduce, are emulated")
+            raise NotEmulatedError(where, "other than filter steps, then one map and one reduce,")
     return text(entry["name"], f"{path}.name"), Selector(
         tuple(predicates), mapped, reduced, every(predicates)
     )

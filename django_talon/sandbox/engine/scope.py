@@ -45,6 +45,15 @@ class Ledger:
         self._before.append((key, before))
         self.amounts[key] = before + value
 
+    def take_of(self, key: Hashable, base: Decimal, wanted: Decimal, most: Decimal) -> Decimal:
+        """Return as much of ``wanted`` as a base still has, ``most`` or less, and book it."""
+        before = self.amounts.get(key, ZERO)
+        value = min(wanted, base - before, most)
+        if value > 0:
+            self._before.append((key, before))
+            self.amounts[key] = before + value
+        return value
+
     def take(self, wanted: Decimal, *bases: tuple[Hashable, Decimal]) -> Decimal:
         """Return as much of ``wanted`` as every base still has, and book it on each."""
         value = wanted
@@ -94,13 +103,14 @@ class Scope:
 
     @cached_property
     def discountable(self) -> Decimal:
-        """What discounts may add up to."""
-        return totals.discountable(self.session)
+        """What discounts may add up to; a V1 client need not have sent a total."""
+        return max(self.total, self.cart_total + self.cost_total)
 
     @cached_property
     def total(self) -> Decimal:
         """The session's total before discounts."""
-        return totals.total(self.session)
+        own = self.session.client_total
+        return own if own is not None else self.cart_total + self.cost_total
 
     @cached_property
     def cart_total(self) -> Decimal:

@@ -5,21 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from . import budgets, coupons, profiles, referrals, rollbacks, rules, totals
+from . import budgets, coupons, loyalty, merging, profiles, referrals, rollbacks, rules, totals
 from .errors import RefusedError, invalid, not_found, problem
 from .event_log import record
 from .state import Application, Effect, Event, Json, Profile, Session, World
 
-_CONTENT = (
-    "profile_id",
-    "coupon_codes",
-    "referral_code",
-    "cart_items",
-    "additional_costs",
-    "identifiers",
-    "attributes",
-    "client_total",
-)
 _TRANSITIONS = {
     None: {"open", "closed"},
     "open": {"open", "closed", "cancelled"},
@@ -56,47 +46,34 @@ def update(
     changes: Json,
     *,
     pointer: str = "",
+    told: Json | None = None,
 ) -> Outcome:
     """Store an update and what the rules answer to it; raise the 400 of an illegal one.
 
     ``changes`` holds only what was sent, under our field names; ``pointer`` prefixes the
-    JSON pointers of errors (V2 bodies nest the session).
+    JSON pointers of errors (V2 bodies nest the session). ``told`` are the parameters that the
+    event of a V1 update repeats.
     """
-    changes = _spelled(application, changes)
+    changes = merging.spelled(application, changes)
     stored = application.sessions.get(session_id)
-    sent = merged(_as_sent(stored) or _blank(world, application, session_id), changes)
+    before = merging.as_sent(stored) or merging.blank(world, application, session_id)
+    sent = merging.merged(before, changes)
     _check_owner(world, stored, sent, pointer)
     if stored is not None and _is_replay(world, stored, sent):
         return _replayed(stored)
     _check_transition(world, stored, sent, pointer)
-    session = merged(stored, changes) if stored is not None else sent
-    session.content = _content(sent)
+    session = merging.merged(stored, changes) if stored is not None else sent
+    session.content = merging.content(sent)
     session.first_session = _is_first(application, session)
-    return _store(world, application, stored, session)
-
-
-def _spelled(application: Application, changes: Json) -> Json:
-    if application.settings.case_sensitivity == "sensitive":
-        return changes
-    spell, changes = application.settings.code, dict(changes)
-    if changes.get("coupon_codes"):
-        changes["coupon_codes"] = [spell(code) for code in changes["coupon_codes"]]
-    if changes.get("referral_code"):
-        changes["referral_code"] = spell(changes["referral_code"])
-    return changes
-
-
-def _as_sent(stored: Session | None) -> Session | None:
-    """Return a stored session without what rules changed in it."""
-    return replace(stored, **stored.content) if stored is not None else None
-
-
-def _content(session: Session) -> Json:
-    return {name: getattr(session, name) for name in _CONTENT}
+    return _store(world, application, stored, session, told)
 
 
 def _store(
-    world: World, application: Application, stored: Session | None, session: Session
+    world: World,
+    application: Application,
+    stored: Session | None,
+    session: Session,
+    told: Json | None,
 ) -> Outcome:
     now = world.clock()
     profile = _profile(world, application, session)
@@ -109,13 +86,13 @@ def _store(
     if stored is None:
         record(world, application, "talon_session_created", session=session)
     kind = _event_type(stored, session)
-    event = record(world, application, kind, session=session, attributes=_told(stored))
+    event = record(world, application, kind, session=session, attributes=_told(stored, told))
     if session.state == "cancelled":
         evaluation = _cancel(world, application, session, was=stored)
     else:
         evaluation = assess(world, application, session, event)
-        _keep(application, session, evaluation)
-    event.effects = evaluation.effects
+        _keep(session, evaluation)
+    event.effects = session.rollbacks if session.state == "cancelled" else session.effects
     session.last_event = event
     if session.state == "closed":
         _close(world, application, session, evaluation)
@@ -131,25 +108,35 @@ def _profile(world: World, application: Application, session: Session) -> Profil
     return profile
 
 
-def _keep(application: Application, session: Session, evaluation: rules.Evaluation) -> None:
+def _keep(session: Session, evaluation: rules.Evaluation) -> None:
     for change in evaluation.changes:
         change()
-    session.effects, session.undone = evaluation.effects, []
+    session.effects, session.undone = tuple(evaluation.effects), ()
     session.failures = evaluation.failures
 
 
-def dry_run(world: World, application: Application, session_id: str, changes: Json) -> Outcome:
+def dry_run(
+    world: World,
+    application: Application,
+    session_id: str,
+    changes: Json,
+    *,
+    told: Json | None = None,
+) -> Outcome:
     """Evaluate only what was sent, as if it were to be closed; store nothing."""
-    changes = _spelled(application, changes)
+    changes = merging.spelled(application, changes)
     now = changes.pop("now", None) or world.clock()
-    session = merged(_blank(world, application, session_id), changes)
+    session = merging.merged(merging.blank(world, application, session_id), changes)
     session.first_session = _is_first(application, session)
-    event = Event(0, now, application.id, "talon_session_updated", session.profile_id, session_id)
     stored = application.sessions.get(session_id)
+    kind = _event_type(stored, session)
+    event = Event(0, now, application.id, kind, session.profile_id, session_id)
+    event.attributes = _told(stored, told)
     if session.state == "cancelled":
-        effects = _dry_cancel(world, stored)
-        return Outcome(session, rules.Evaluation(effects=effects), event)
-    evaluation = assess(world, application, session, event, now=now, dry=True)
+        evaluation = rules.Evaluation(effects=_dry_cancel(world, stored))
+    else:
+        evaluation = assess(world, application, session, event, now=now, dry=True)
+    event.effects = tuple(evaluation.effects)
     return Outcome(session, evaluation, event)
 
 
@@ -158,7 +145,7 @@ def _dry_cancel(world: World, stored: Session | None) -> list[Effect]:
         return []
     if stored.state == "open" and world.decisions.cancel_open == "nothing":
         return []
-    return rollbacks.of(replace(stored), world.decisions)
+    return rollbacks.of(world, replace(stored))
 
 
 def assess(
@@ -199,30 +186,10 @@ def assess(
     return rules.evaluate(scope, evaluation)
 
 
-def merged(session: Session, changes: Json) -> Session:
-    """Return a copy with what was sent; attributes merge by key, all else is replaced."""
-    news = {n: v for n, v in changes.items() if v is not None or n == "client_total"}
-    if "attributes" in news:
-        news["attributes"] = profiles.merged(session.attributes, news["attributes"])
-    if "cart_items" in news:
-        news["cart_items"] = list(news["cart_items"])
-    return replace(session, **news)
-
-
-def _blank(world: World, application: Application, session_id: str) -> Session:
-    now = world.clock()
-    return Session(0, session_id, application.id, now, now)
-
-
 def _is_replay(world: World, stored: Session, sent: Session) -> bool:
     settled = stored.state != "open" and stored.state == sent.state
-    return settled and world.decisions.repeated_close == "replay" and not _edited(stored, sent)
-
-
-def _edited(stored: Session, sent: Session) -> list[str]:
-    """Return the names of the content fields in which two states of a session differ."""
-    before = _as_sent(stored)
-    return [name for name in _CONTENT if getattr(before, name) != getattr(sent, name)]
+    replays = world.decisions.repeated_close == "replay"
+    return settled and replays and not merging.edited(stored, sent)
 
 
 def _replayed(stored: Session) -> Outcome:
@@ -258,7 +225,7 @@ def _check_transition(world: World, stored: Session | None, sent: Session, point
         if before == sent.state:
             details = f"a {before} session cannot be edited"
         raise illegal(world, details, pointer)
-    if stored is not None and before in _DONE and _edited(stored, sent):
+    if stored is not None and before in _DONE and merging.edited(stored, sent):
         raise illegal(world, f"a {before} session cannot be edited", pointer)
 
 
@@ -278,8 +245,8 @@ def _event_type(stored: Session | None, session: Session) -> str:
     return "talon_session_updated"
 
 
-def _told(stored: Session | None) -> Json:
-    return {"isNew": stored is None}
+def _told(stored: Session | None, params: Json | None) -> Json:
+    return {"isNew": stored is None} | ({} if params is None else {"params": params})
 
 
 def _close(
@@ -289,6 +256,7 @@ def _close(
     referrals.redeem(application, session, evaluation.redeemed_referral)
     budgets.commit(application, session, evaluation.spending.amounts)
     profiles.give(world, application, evaluation.giveaways)
+    loyalty.book(world, session.profile_id, evaluation.effects, world.clock())
     profiles.count_close(world.profiles.get(session.profile_id), totals.total(session))
 
 
@@ -297,10 +265,10 @@ def _cancel(
 ) -> rules.Evaluation:
     was_done = was is not None and was.state in _DONE
     silent = not was_done and world.decisions.cancel_open == "nothing"
-    session.rollbacks = [] if silent else rollbacks.of(session, world.decisions)
+    session.rollbacks = () if silent else tuple(rollbacks.of(world, session))
     if was_done:
         undo_close(world, application, session)
-    return rules.Evaluation(effects=session.rollbacks)
+    return rules.Evaluation(effects=list(session.rollbacks))
 
 
 def undo_close(world: World, application: Application, session: Session) -> None:
@@ -308,5 +276,6 @@ def undo_close(world: World, application: Application, session: Session) -> None
     coupons.restore(application, session)
     referrals.restore(application, session)
     budgets.revert(application, session)
+    loyalty.take_back(world, session.profile_id, session.rollbacks)
     sales = totals.total(session) - totals.returned(session)
     profiles.count_cancel(world.profiles.get(session.profile_id), sales)

@@ -10,8 +10,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from msgspec import Struct
+
 from .decisions import Decisions
-from .errors import Told
+from .errors import SeedError, Told
+from .ledgers import Account, Achievement, Program, Progress
 
 Clock = Callable[[], datetime]
 Json = dict[str, Any]
@@ -22,7 +25,7 @@ class Ids:
 
     def __init__(self, seed: int = 1) -> None:
         self._last: Counter[str] = Counter()
-        self._random = random.Random(seed)  # noqa: S311 - codes must be reproducible
+        self._seed = seed
 
     def next(self, kind: str) -> int:
         """Return the next id of this kind, starting with 1."""
@@ -31,10 +34,24 @@ class Ids:
 
     def code(self, pattern: str, characters: str) -> str:
         """Return the pattern with each ``#`` replaced by one of the characters."""
-        return "".join(self._random.choice(characters) if c == "#" else c for c in pattern)
+        drawn = random.Random(f"{self._seed}:{self.next('code')}")  # noqa: S311 - reproducible
+        return "".join(drawn.choice(characters) if c == "#" else c for c in pattern)
+
+    def counts(self) -> dict[str, int]:
+        """Return the last id of each kind."""
+        return dict(self._last)
+
+    def count(self, last: Any, path: str) -> None:
+        """Go on from these ids, where they are higher; raise SeedError for what are none."""
+        if not isinstance(last, dict):
+            raise SeedError(path, "must be an object")
+        for kind, number in last.items():
+            if type(number) is not int:
+                raise SeedError(f"{path}.{kind}", "must be a whole number")
+            self._last[kind] = max(self._last[kind], number)
 
 
-class Giveaway(NamedTuple):
+class Giveaway(Struct, frozen=True, gc=False):
     """A code of a giveaway pool and who got it."""
 
     id: int
@@ -57,6 +74,8 @@ class Profile:
     total_sales: Decimal = Decimal(0)
     audiences: dict[int, None] = field(default_factory=dict)
     giveaways: list[Giveaway] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
+    progress: dict[str, Progress] = field(default_factory=dict)
 
 
 class Gate(NamedTuple):
@@ -67,8 +86,11 @@ class Gate(NamedTuple):
     why: Callable[[Any], Told]
 
 
-class Effect(NamedTuple):
-    """One entry of an answer. ``campaign_id`` is -1 where no campaign owns it."""
+class Effect(Struct, frozen=True, gc=False):
+    """One entry of an answer. ``campaign_id`` is -1 where no campaign owns it.
+
+    A world keeps very many; ``gc=False`` spares the garbage collector looking through them.
+    """
 
     effect_type: str
     props: Json
@@ -170,12 +192,12 @@ class Session:
     client_total: Decimal | None = None
     first_session: bool = True
     update_count: int = 0
-    effects: list[Effect] = field(default_factory=list)
-    rollbacks: list[Effect] = field(default_factory=list)
+    effects: tuple[Effect, ...] = ()
+    rollbacks: tuple[Effect, ...] = ()
     redeemed_coupons: list[str] = field(default_factory=list)
     redeemed_referral: str = ""
     failures: Failures = field(default_factory=Failures)
-    undone: list[Effect] = field(default_factory=list)
+    undone: tuple[Effect, ...] = ()
     spent: dict[Hashable, Decimal] = field(default_factory=dict)
     minted: dict[Hashable, str] = field(default_factory=dict)
     content: Json = field(default_factory=dict)
@@ -241,7 +263,7 @@ class Event:
     profile_id: str = ""
     session_id: str = ""
     attributes: Json = field(default_factory=dict)
-    effects: list[Effect] = field(default_factory=list)
+    effects: tuple[Effect, ...] = ()
     integration_id: str = ""
     connected_session_id: str = ""
     store_integration_id: str = ""
@@ -344,9 +366,10 @@ class Campaign:
 
     def is_running(self, now: datetime) -> bool:
         """Say whether the campaign is enabled and inside its time window."""
+        if self.state != "enabled":
+            return False
         started = self.start_time is None or self.start_time <= now
-        ended = self.end_time is not None and self.end_time <= now
-        return self.state == "enabled" and started and not ended
+        return started and (self.end_time is None or self.end_time > now)
 
 
 @dataclass
@@ -381,4 +404,6 @@ class World:
     erased: dict[str, datetime] = field(default_factory=dict)
     audiences: dict[int, str] = field(default_factory=dict)
     collections: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    programs: dict[int, Program] = field(default_factory=dict)
+    achievements: dict[int, Achievement] = field(default_factory=dict)
     decisions: Decisions = field(default_factory=Decisions)

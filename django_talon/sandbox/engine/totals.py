@@ -67,8 +67,3 @@ def returned(session: Session) -> Decimal:
         for position, subs in session.returned.items()
     )
     return sum(prices, Decimal(0))
-
-
-def discountable(session: Session) -> Decimal:
-    """Return what discounts may add up to; a V1 client need not have sent a total."""
-    return max(total(session), cart_item_total(session) + additional_cost_total(session))

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..engine.blocks import SeedError
 from ..engine.campaigns import moment
-from .fields import Check, Form, escaped, number, shape
+from .fields import Check, Form, Place, number, shape
 
 _ADDRESS = ("Name", "Address1", "Address2", "Address3", "Address4", "City", "Region")
 _ADDRESSES = {
@@ -40,29 +40,29 @@ BUILT_IN_EVENTS = re.compile(r"^(talon_|customer_profile_created$)")
 def attributes(entity: str) -> Check:
     """Return a check for the attributes of an entity such as ``CustomerSession``."""
 
-    def check(value: Any, pointer: str, form: Form) -> Any:
+    def check(value: Any, place: Place, form: Form) -> Any:
         if not isinstance(value, dict):
-            form.reject("Invalid type", "must be an object", pointer)
+            form.reject("Invalid type", "must be an object", place)
             return value
         for name, entry in value.items():
-            _check_one(entity, name, entry, f"{pointer}/{escaped(name)}", form)
+            _check_one(entity, name, entry, (place, name), form)
         return value
 
     return check
 
 
-def _check_one(entity: str, name: str, value: Any, pointer: str, form: Form) -> None:
+def _check_one(entity: str, name: str, value: Any, place: Place, form: Form) -> None:
     declared = form.definitions.attributes.get(entity, {})
     kind = declared.get(name) or BUILT_IN.get(entity, {}).get(name) or declared.get("*")
     if kind is None:
         details = f'The attribute "{name}" is not defined on {entity} entities.'
         hint = f'declare it in the seed: "attributes": {{"{entity}": {{"{name}": "string"}}}}'
-        form.unknown("Unknown", details, pointer, hint)
+        form.unknown("Unknown", details, place, hint)
     elif value is not None and not is_of_type(value, kind):
         article = "an" if kind[0] in "aeiou" else "a"
         shown = str(value).lower() if isinstance(value, bool) else value
         details = f'Value of "{name}" attribute ({shown}) is not {article} {kind}'
-        form.reject("Invalid type", details, pointer)
+        form.reject("Invalid type", details, place)
 
 
 def is_of_type(value: Any, kind: str) -> bool:
@@ -96,14 +96,14 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
 _cost = shape({"price": number()}, {})
 
 
-def additional_costs(value: Any, pointer: str, form: Form) -> Any:
+def additional_costs(value: Any, place: Place, form: Form) -> Any:
     """Check additional costs by their declared API names."""
     if not isinstance(value, dict):
-        form.reject("Invalid type", "must be an object", pointer)
+        form.reject("Invalid type", "must be an object", place)
         return value
     checked = {}
     for name, entry in value.items():
-        where = f"{pointer}/{escaped(name)}"
+        where = (place, name)
         if not {name, "*"} & form.definitions.additional_costs.keys():
             details = f'The additional cost "{name}" is not defined.'
             hint = f'declare it in the seed: "additionalCosts": ["{name}"]'
@@ -112,14 +112,14 @@ def additional_costs(value: Any, pointer: str, form: Form) -> Any:
     return checked
 
 
-def event_type(value: Any, pointer: str, form: Form) -> Any:
+def event_type(value: Any, place: Place, form: Form) -> Any:
     """Check the type of a custom event: declared, and not one of the built-in ones."""
     if not isinstance(value, str) or not value:
-        form.reject("Invalid type", "must be a string with at least 1 character", pointer)
+        form.reject("Invalid type", "must be a string with at least 1 character", place)
     elif BUILT_IN_EVENTS.match(value):
-        form.reject("Invalid value", f'"{value}" is reserved for built-in events', pointer)
+        form.reject("Invalid value", f'"{value}" is reserved for built-in events', place)
     elif not {value, "*"} & set(form.definitions.event_types):
         details = f'The event type "{value}" is not defined.'
         hint = f'declare it in the seed: "eventTypes": ["{value}"]'
-        form.unknown("Unknown", details, pointer, hint)
+        form.unknown("Unknown", details, place, hint)
     return value

@@ -6,126 +6,61 @@ from typing import Any
 
 from ..engine.errors import invalid
 from ..wire import Json
+from . import bodies_2020, cart, parts
 from .attributes import additional_costs, attributes, event_type
-from .fields import (
-    Check,
-    Form,
-    choice,
-    date_time,
-    many,
-    mapping,
-    number,
-    shape,
-    text,
-    whole,
-)
+from .fields import BODY, Check, Form, date_time, many, shape, text, whole
 
-MOST_ITEMS, MOST_UNITS, MOST_PROFILES, LONGEST_ID, LONGEST_CODE = 1000, 10_000, 1000, 1000, 100
+MOST_PROFILES, LONGEST_ID = 1000, parts.LONGEST_ID
 
-_state = choice("open", "closed", "cancelled")
-_profile_id = text(0, LONGEST_ID)
-_identifiers = many(text(1, 1000), 5)
 _campaign_ids = many(whole(1), 1000)
-
-_read_only: dict[str, Check] = {
-    "position": number(0),
-    "returnedQuantity": whole(0),
-    "remainingQuantity": whole(0),
-    "catalogItemID": whole(0),
-    "selectedPriceType": text(),
-    "adjustmentReferenceId": text(),
-    "adjustmentEffectiveFrom": date_time,
-    "adjustmentEffectiveUntil": date_time,
-    "prices": mapping,
-}
-_adjustment = shape(
-    {"payFromLoyaltyProgram": whole(0), "pointPayment": number(1)}, {"remainingPrice": number(0)}
-)
 _allocation = shape({"experimentID": whole(0), "variantID": whole(0)}, {})
-_cart_item = shape(
-    {"sku": text(1, 1000), "quantity": whole(1), "price": number(0)},
-    {
-        "name": text(1, 1000),
-        "category": text(),
-        "product": shape({"name": text(1, 1000)}, {}),
-        "weight": number(),
-        "height": number(),
-        "width": number(),
-        "length": number(),
-        "attributes": attributes("CartItem"),
-        "additionalCosts": additional_costs,
-        "adjustment": _adjustment,
-        **_read_only,
-    },
-)
-
-
-def _cart_items(value: Any, pointer: str, form: Form) -> Any:
-    items = many(_cart_item, MOST_ITEMS)(value, pointer, form)
-    if not form.problems and sum(item["quantity"] for item in items) > MOST_UNITS:
-        form.reject("Out of range", f"must have at most {MOST_UNITS} units", pointer)
-    if form.problems:
-        return items
-    return [{k: v for k, v in item.items() if k not in _read_only} for item in items]
-
+_store = text(1, 1000)
+_cards = many(text(1, 108), 1)
 
 _session_v2 = shape(
     {},
     {
-        "profileId": _profile_id,
-        "couponCodes": many(text(1, LONGEST_CODE), 1000),
-        "referralCode": text(0, LONGEST_CODE),
-        "state": _state,
-        "cartItems": _cart_items,
+        "profileId": parts.profile_id,
+        "couponCodes": parts.coupon_codes,
+        "referralCode": parts.code,
+        "state": parts.state,
+        "cartItems": cart.items,
         "additionalCosts": additional_costs,
-        "identifiers": _identifiers,
+        "identifiers": parts.identifiers,
         "attributes": attributes("CustomerSession"),
-        "storeIntegrationId": text(1, 1000),
+        "storeIntegrationId": _store,
         "evaluableCampaignIds": _campaign_ids,
-        "loyaltyCards": many(text(1, 108), 1),
+        "loyaltyCards": _cards,
         "experimentVariantAllocations": many(_allocation, 1000),
     },
 )
 
-_CONTENT = (
-    "customerSession",
-    "customerProfile",
-    "coupons",
-    "triggeredCampaigns",
-    "referral",
-    "loyalty",
-    "event",
-    "awardedGiveaways",
-    "ruleFailureReasons",
-    "previousReturns",
-    "campaignEligibility",
-    "achievements",
-    "unlockedRewards",
+_OF_ALL = ("customerProfile", "triggeredCampaigns", "loyalty")
+_OF_SESSIONS = ("customerSession", "coupons", "referral", "event", "previousReturns")
+_OF_RULES = ("awardedGiveaways", "ruleFailureReasons")
+_OF_DRY_RUNS = ("campaignEligibility", "achievements")
+_content_of_session = parts.content(
+    *_OF_ALL, *_OF_SESSIONS, *_OF_RULES, *_OF_DRY_RUNS, "unlockedRewards"
 )
-_content = many(choice(*_CONTENT), len(_CONTENT))
+_content_of_return = parts.content(*_OF_ALL, *_OF_SESSIONS)
+_content = parts.content(*_OF_ALL, "event", *_OF_RULES, *_OF_DRY_RUNS)
+_content_of_v3 = parts.content(*_OF_ALL, "advancedEvent", *_OF_RULES)
 
 _returned_item = shape({}, {"position": whole(0), "quantity": whole(1), "sku": text(1, 1000)})
 _one_profile = shape(
-    {"integrationId": text(1, LONGEST_ID)}, {"attributes": attributes("CustomerProfile")}
+    {"integrationId": parts.integration_id}, {"attributes": attributes("CustomerProfile")}
 )
-_new_profile = shape({}, {"attributes": attributes("CustomerProfile")})
+_event: dict[str, Check] = {
+    "attributes": attributes("Event"),
+    "storeIntegrationId": _store,
+    "evaluableCampaignIds": _campaign_ids,
+    "loyaltyCards": _cards,
+}
 
 BODIES: dict[str, Check] = {
+    **bodies_2020.V1,
     "updateCustomerSessionV2": shape(
-        {"customerSession": _session_v2}, {"responseContent": _content}
-    ),
-    "updateCustomerSession": shape(
-        {},
-        {
-            "profileId": _profile_id,
-            "coupon": text(0, LONGEST_CODE),
-            "referral": text(0, LONGEST_CODE),
-            "state": _state,
-            "cartItems": _cart_items,
-            "identifiers": _identifiers,
-            "total": number(),
-            "attributes": attributes("CustomerSession"),
-        },
+        {"customerSession": _session_v2}, {"responseContent": _content_of_session}
     ),
     "updateCustomerProfileV2": shape(
         {},
@@ -138,51 +73,33 @@ BODIES: dict[str, Check] = {
             ),
         },
     ),
-    "updateCustomerProfile": _new_profile,
-    "trackEvent": shape(
-        {
-            "type": event_type,
-            "attributes": attributes("Event"),
-            "sessionId": text(1, LONGEST_ID),
-        },
-        {"profileId": _profile_id},
-    ),
     "trackEventV2": shape(
-        {"type": event_type, "profileId": text(1, LONGEST_ID)},
-        {
-            "attributes": attributes("Event"),
-            "storeIntegrationId": text(1, 1000),
-            "evaluableCampaignIds": _campaign_ids,
-            "loyaltyCards": many(text(1, 108), 1),
-            "responseContent": _content,
-        },
+        {"type": event_type, "profileId": parts.integration_id},
+        {**_event, "responseContent": _content},
     ),
     "trackEventV3": shape(
         {
             "type": event_type,
-            "profileId": text(1, LONGEST_ID),
-            "integrationId": text(1, LONGEST_ID),
+            "profileId": parts.integration_id,
+            "integrationId": parts.integration_id,
         },
         {
-            "attributes": attributes("Event"),
-            "connectedSessionId": text(1, LONGEST_ID),
-            "storeIntegrationId": text(1, 1000),
-            "evaluableCampaignIds": _campaign_ids,
-            "loyaltyCards": many(text(1, 108), 1),
-            "responseContent": _content,
+            **_event,
+            "connectedSessionId": parts.integration_id,
+            "responseContent": _content_of_v3,
         },
     ),
     "returnCartItems": shape(
-        {"return": shape({"returnedCartItems": many(_returned_item, MOST_ITEMS)}, {})},
-        {"responseContent": _content},
+        {"return": shape({"returnedCartItems": many(_returned_item, cart.MOST_ITEMS)}, {})},
+        {"responseContent": _content_of_return},
     ),
     "updateCustomerProfilesV2": shape({"customerProfiles": many(_one_profile, MOST_PROFILES)}, {}),
-    "createCouponReservation": shape({"integrationIDs": many(text(1, LONGEST_ID), 1000)}, {}),
-    "deleteCouponReservation": shape({"integrationIDs": many(text(1, LONGEST_ID), 1000)}, {}),
+    "createCouponReservation": parts.reservations,
+    "deleteCouponReservation": parts.reservations,
     "createReferral": shape(
-        {"campaignId": whole(1), "advocateProfileIntegrationId": text(1, LONGEST_ID)},
+        {"campaignId": whole(1), "advocateProfileIntegrationId": parts.integration_id},
         {
-            "friendProfileIntegrationId": _profile_id,
+            "friendProfileIntegrationId": parts.profile_id,
             "startDate": date_time,
             "expiryDate": date_time,
             "usageLimit": whole(0, 999_999),
@@ -192,12 +109,12 @@ BODIES: dict[str, Check] = {
 }
 
 
-def checked(operation: str, body: Any, form: Form) -> Json:
+def checked(operation: str, body: Any, form: Form, *, is_2020: bool = False) -> Json:
     """Return the checked body of an operation, or raise the 400 with all of its problems."""
-    check = BODIES.get(operation)
+    check = (bodies_2020.BODIES if is_2020 else BODIES).get(operation)
     if check is None:
         return {}
-    value: Json = check(body, "", form)
+    value: Json = check(body, BODY, form)
     if form.problems:
         raise invalid(*form.problems, reason="; ".join(form.hints))
     return value

@@ -81,7 +81,7 @@ def holds(*checks, **seed):
         (check("$Advocate.Attributes.tier", "empty"), True),
     ],
 )
-def test_conditions(block, expected):
+def test_emu_20_conditions(block, expected):
     assert holds(block, collections={"friends": ["bob"]}) is expected
 
 
@@ -104,7 +104,7 @@ PRICES = {"type": "map", "expression": "{{$Item.Price}}"}
         ([{"type": "reduce", "operator": "empty"}], {"value": False}, True),
     ],
 )
-def test_selectors_reduce_to_numbers(steps, block, expected):
+def test_emu_20_selectors_reduce_to_numbers(steps, block, expected):
     described = campaign(check("$Selectors.Mugs", "equals", **block), discount(1))
     described["ruleset"]["selectors"] = selector(*steps)
     shop = load(described)
@@ -112,7 +112,7 @@ def test_selectors_reduce_to_numbers(steps, block, expected):
     assert bool(effects(outcome, "setDiscount")) is expected
 
 
-def test_selectors_of_items_can_be_empty():
+def test_emu_20_selectors_of_items_can_be_empty():
     described = campaign(check("$Selectors.Mugs", "not(empty)"), discount(1))
     described["ruleset"]["selectors"] = selector()
     shop = load(described)
@@ -120,7 +120,7 @@ def test_selectors_of_items_can_be_empty():
     assert not effects(shop.put(cart_items=[item(sku="pen")]), "setDiscount")
 
 
-def test_event_matchers():
+def test_emu_20_event_matchers():
     matcher = check("$Event.Attributes.source", "equals", value="mail")
     event = {"type": "checkEvent", "eventType": "x", "matchers": [matcher]}
     shop = load(campaign(event, NOTE))
@@ -139,7 +139,7 @@ def audience(kind, operator):
     return {"type": kind, "operator": operator, "profile": "Current", "audience": AUDIENCE}
 
 
-def test_audiences():
+def test_emu_20_audiences():
     joins = audience("updateAudienceMembership", "add")
     leaves = audience("updateAudienceMembership", "remove")
     member = audience("checkAudience", "member")
@@ -159,7 +159,7 @@ def test_audiences():
     assert reasons(anonymous)[0]["effectIndex"] == 0
 
 
-def test_pro_rata_shares_add_up():
+def test_emu_20_pro_rata_shares_add_up():
     shop = load(campaign(discount(10, type="allItems", prorated=True)))
     found = effects(shop.put(cart_items=[item("10", 2), item("1")]), "setDiscountPerItem")
     assert sum(entry["value"] for entry in found) == 10
@@ -169,7 +169,7 @@ def test_pro_rata_shares_add_up():
     assert reasons(nothing)[0]["effectIndex"] == 0
 
 
-def test_pro_rata_partly():
+def test_emu_20_pro_rata_partly():
     limits = [{"action": "setDiscount", "limit": 4}]
     block = {**discount(10, type="allItems", prorated=True), "partial": True}
     shop = load(campaign(block, limits=limits))
@@ -178,7 +178,7 @@ def test_pro_rata_partly():
     assert {entry["desiredTotalDiscount"] for entry in found} == {10}
 
 
-def test_costs_of_items():
+def test_emu_20_costs_of_items():
     block = discount(3, **SHIPPING, target={"type": "allItems"})
     shop = load(campaign(block))
     costs = {"shipping": {"price": Decimal(2)}}
@@ -189,7 +189,7 @@ def test_costs_of_items():
     assert "no additional cost" in reasons(lacking)[0]["details"]
 
 
-def test_free_items_partly():
+def test_emu_20_free_items_partly():
     block = {"type": "awardItem", "sku": "g", "name": "G", "quantity": "3", "partial": True}
     shop = load(campaign(block, limits=[{"action": "addFreeItemEffect", "limit": 2}]))
     found = effects(shop.put(state="closed"), "addFreeItem")
@@ -209,7 +209,7 @@ MADE = {
 }
 
 
-def test_created_coupons__once_per_session_and_rule():
+def test_emu_20_created_coupons__once_per_session_and_rule():
     shop = load(campaign(MADE))
     assert shop.dry(profile_id="bob").evaluation.created_coupons == []
     first = shop.put(profile_id="bob", cart_items=[item("5")])
@@ -224,7 +224,7 @@ def test_created_coupons__once_per_session_and_rule():
     assert coupon.value in shop.app.coupons
 
 
-def test_created_codes__stored_in_the_session():
+def test_emu_20_created_codes__stored_in_the_session():
     referral = {
         "type": "createReferral",
         "campaignId": 1,
@@ -242,7 +242,7 @@ def test_created_codes__stored_in_the_session():
     assert len(shop.put(state="closed").evaluation.created_referrals) == 1
 
 
-def test_created_codes__no_code_left_and_no_campaign():
+def test_emu_20_created_codes__no_code_left_and_no_campaign():
     shop = load(campaign({**MADE, "pattern": "ONLY"}))
     shop.put("a", profile_id="bob")
     assert "no free code" in reasons(shop.put("b", profile_id="bob"))[0]["details"]
@@ -250,7 +250,7 @@ def test_created_codes__no_code_left_and_no_campaign():
     assert "no campaign 9" in reasons(shop.put("b", profile_id="bob"))[0]["details"]
 
 
-def test_reservations_by_rule_honour_their_limit():
+def test_emu_20_reservations_by_rule_honour_their_limit():
     block = {"type": "reserveCoupon", "couponValue": "WALLET"}
     coupons = [{"value": "WALLET", "reservationLimit": 1}]
     shop = load(campaign(block, coupons=coupons))
@@ -273,7 +273,7 @@ def update(target, operator, value, name="points"):
     }
 
 
-def test_attributes_are_changed():
+def test_emu_20_attributes_are_changed():
     shop = load(
         campaign(
             update("profile", "increaseBy", 5),
@@ -297,7 +297,7 @@ def test_attributes_are_changed():
     assert shop.world.profiles["bob"].attributes["points"] == 5
 
 
-def test_attributes__a_repeated_close_is_the_same_close():
+def test_emu_20_attributes__a_repeated_close_is_the_same_close():
     shop = load(
         campaign(update("session", "setTo", "x", "seen"), update("profile", "increaseBy", 1))
     )
@@ -308,7 +308,7 @@ def test_attributes__a_repeated_close_is_the_same_close():
     assert shop.put(state="cancelled").session.attributes == {"seen": "x"}
 
 
-def test_attributes__of_nobody_or_without_value():
+def test_emu_20_attributes__of_nobody_or_without_value():
     shop = load(
         campaign(update("profile", "setTo", 1)),
         campaign(update("advocateProfile", "setTo", 1), number=2),
@@ -322,7 +322,7 @@ def test_attributes__of_nobody_or_without_value():
     assert "has no value" in told_why[2]
 
 
-def test_giveaways_are_announced_then_given():
+def test_emu_20_giveaways_are_announced_then_given():
     pool = {"id": 3, "name": "Vouchers"}
     block = {"type": "awardGiveaway", "giveawayPool": pool, "profile": "Current"}
     shop = load(campaign(block), giveaways=[{**pool, "codes": ["V-1"]}])
@@ -335,7 +335,7 @@ def test_giveaways_are_announced_then_given():
     assert "no code left" in reasons(shop.put("second", profile_id="bob"))[0]["details"]
 
 
-def test_failure_effects():
+def test_emu_20_failure_effects():
     custom = {"type": "triggerCustomEffect", "customEffect": {"id": 1, "name": "nudge"}}
     failing = check("$Session.Total", "greaterThan", value=100, onFailure=[NOTE, custom])
     outcome = load(campaign(failing, discount(1))).put()
@@ -346,7 +346,7 @@ def test_failure_effects():
     assert reasons(outcome)[0]["conditionIndex"] == 0
 
 
-def test_budget_conditions():
+def test_emu_20_budget_conditions():
     available = {"type": "checkBudget", "operator": "available", "action": "setDiscount"}
     enough = {**available, "operator": "enoughFor", "value": 5}
     limits = [{"action": "setDiscount", "limit": 6}]
@@ -370,7 +370,7 @@ def test_budget_conditions():
         (["Profile", "Identifier"], {"profile_id": "bob", "identifiers": ["other"]}, True),
     ],
 )
-def test_budgets_by_entity(entities, second, allowed):
+def test_emu_20_budgets_by_entity(entities, second, allowed):
     limits = [{"action": "setDiscountEffect", "limit": 1, "entities": entities}]
     shop = load(campaign(discount(1), limits=limits))
     cart = {"cart_items": [item("9")]}
@@ -384,7 +384,7 @@ def test_budgets_by_entity(entities, second, allowed):
     assert effects(shop.put("second"), "setDiscount")
 
 
-def test_budgets_by_period():
+def test_emu_20_budgets_by_period():
     limits = [{"action": "setDiscountEffect", "limit": 1, "period": "daily"}]
     shop = load(campaign(discount(1), limits=limits))
     shop.put("first", cart_items=[item("9")], state="closed")
@@ -393,13 +393,13 @@ def test_budgets_by_period():
     assert effects(shop.put("second"), "setDiscount")
 
 
-def test_budgets_per_profile_need_one():
+def test_emu_20_budgets_per_profile_need_one():
     limits = [{"action": "setDiscountEffect", "limit": 1, "entities": ["Profile"]}]
     shop = load(campaign(discount(1), limits=limits))
     assert "per profile" in reasons(shop.put(cart_items=[item("9")]))[0]["details"]
 
 
-def test_coupon_budgets_and_gift_cards():
+def test_emu_20_coupon_budgets_and_gift_cards():
     limits = [{"action": "redeemCoupon", "limit": 1, "entities": ["Profile"]}]
     coupons = [{"value": "MINE", "limits": limits}, {"value": "CARD", "discountLimit": 5}]
     partly = {**discount("{{$Session.Total}}"), "partial": True}
@@ -416,7 +416,7 @@ def test_coupon_budgets_and_gift_cards():
     assert told(empty) == [("rejectCoupon", "CARD", "EffectCouldNotBeApplied")]
 
 
-def test_referral_budgets():
+def test_emu_20_referral_budgets():
     limits = [{"action": "redeemReferral", "limit": 1}]
     referrals = [{"code": code, "advocateProfileIntegrationId": "ada"} for code in ("REF1", "REF2")]
     shop = load(campaign(CHECK_REFERRAL, discount(1), limits=limits, referrals=referrals))
@@ -425,12 +425,31 @@ def test_referral_budgets():
     assert told(second) == [("rejectReferral", "REF2", "CampaignLimitReached")]
 
 
-def test_two_codes_and_one_redemption():
+def test_emu_20_two_codes_and_one_redemption():
     limits = [{"action": "redeemCoupon", "limit": 1}]
     coupons = [{"value": "CODE1"}, {"value": "CODE2"}]
     shop = load(campaign(CHECK_COUPON, discount(1), limits=limits, coupons=coupons))
     outcome = shop.put(cart_items=[item("9")], coupon_codes=["CODE1", "CODE2"])
     assert told(outcome)[-1] == ("rejectCoupon", "CODE2", "CampaignLimitReached")
+
+
+def test_emu_20_two_codes_and_one_redemption_per_profile():
+    limits = [{"action": "redeemCoupon", "limit": 1, "entities": ["Profile"]}]
+    coupons = [{"value": "CODE1"}, {"value": "CODE2"}]
+    shop = load(campaign(CHECK_COUPON, discount(1), limits=limits, coupons=coupons))
+    outcome = shop.put(profile_id="bob", cart_items=[item("9")], coupon_codes=["CODE1", "CODE2"])
+    assert told(outcome)[-1] == ("rejectCoupon", "CODE2", "ProfileLimitReached")
+
+
+def test_emu_20_budgets_of_campaign_and_coupon_are_counted_apart():
+    of_campaign = {"action": "redeemCoupon", "limit": 2, "entities": ["Profile"]}
+    coupons = [{"value": "CODE1", "limits": [{**of_campaign, "limit": 1}]}, {"value": "CODE2"}]
+    shop = load(campaign(CHECK_COUPON, limits=[of_campaign], coupons=coupons))
+    for number in (1, 2):
+        outcome = shop.put(
+            f"s{number}", profile_id="bob", coupon_codes=[f"CODE{number}"], state="closed"
+        )
+        assert told(outcome) == [("acceptCoupon", f"CODE{number}")]
 
 
 def grouped(mode, *values, **more):
@@ -451,7 +470,7 @@ def grouped(mode, *values, **more):
         ("lowestDiscount", (1, 9), 1, "CampaignGaveLowerDiscount"),
     ],
 )
-def test_groups(mode, values, won, why):
+def test_emu_20_groups(mode, values, won, why):
     outcome = grouped(mode, *values)
     assert [entry["value"] for entry in effects(outcome, "setDiscount")] == [won]
     [rejected] = effects(outcome, "rejectCoupon")
@@ -459,11 +478,11 @@ def test_groups(mode, values, won, why):
     assert rejected["campaignExclusionReason"] == why
 
 
-def test_groups__stackable_takes_both():
+def test_emu_20_groups__stackable_takes_both():
     assert len(effects(grouped("stackable", 1, 9), "setDiscount")) == 2
 
 
-def test_groups__the_next_one_if_the_first_fails():
+def test_emu_20_groups__the_next_one_if_the_first_fails():
     failing = campaign(check("$Session.Total", "greaterThan", value=99), discount(1))
     rows = [failing, campaign(discount(2), number=2), campaign(discount(3), number=3)]
     inner = {"mode": "highestDiscount", "elements": [2, 3]}
@@ -475,7 +494,7 @@ def test_groups__the_next_one_if_the_first_fails():
     assert len(reasons(nothing.put())) == 1
 
 
-def test_groups__the_campaign_set_of_2020():
+def test_emu_20_groups__the_campaign_set_of_2020():
     rows = [campaign(discount(n), number=n) for n in (1, 2, 3)]
     leaves = [{"type": "CAMPAIGN", "campaignId": n} for n in (2, 1)]
     tree = {"type": "SET", "operator": "FIRST", "elements": leaves}
@@ -483,7 +502,7 @@ def test_groups__the_campaign_set_of_2020():
     assert [entry["value"] for entry in effects(outcome, "setDiscount")] == [2, 3]
 
 
-def test_evaluable_campaigns_only():
+def test_emu_20_evaluable_campaigns_only():
     rows = [
         campaign(CHECK_COUPON, discount(n), number=n, coupons=[{"value": f"CODE{n}"}])
         for n in (1, 2)
@@ -528,7 +547,7 @@ def test_evaluable_campaigns_only():
         ({"giveaways": [{"id": 1, "name": "x", "codes": [1]}]}, "giveaways[0].codes[0]"),
     ],
 )
-def test_bad_settings_name_their_path(seed, path):
+def test_emu_20_bad_settings_name_their_path(seed, path):
     with pytest.raises(SeedError) as caught:
         load(campaign(), **seed)
     assert caught.value.path == path

@@ -28,7 +28,7 @@ def reason(shop, code, **changes):
     return next((t[2] for t in told(outcome) if t[0] == "rejectCoupon"), None)
 
 
-def test_every_reason_in_its_order():
+def test_emu_01_every_reason_in_its_order():
     shop = Shop(
         of({"value": "GOOD"}, {"value": "LATE", "expiryDate": YESTERDAY}),
         of({"value": "OFF1", "expiryDate": YESTERDAY}, number=2, state="disabled"),
@@ -61,7 +61,7 @@ def test_every_reason_in_its_order():
     assert {code: reason(shop, code) for code in expected} == expected
 
 
-def test_customer_bound_codes():
+def test_emu_01_customer_bound_codes():
     shop = Shop(
         of(
             {"value": "MINE", "recipientIntegrationId": "vip"},
@@ -80,7 +80,7 @@ def test_customer_bound_codes():
     assert told(outcome)[0] == ("acceptCoupon", "HELD")
 
 
-def test_usage_limit_counts_at_close():
+def test_emu_01_usage_limit_counts_at_close():
     shop = Shop(of({"value": "ONCE", "usageLimit": 1}))
     content = {"cart_items": [item()], "coupon_codes": ["ONCE"]}
     assert told(shop.put("a", **content))[0][0] == "acceptCoupon"
@@ -91,7 +91,7 @@ def test_usage_limit_counts_at_close():
     assert told(shop.put("b"))[0][0] == "acceptCoupon"
 
 
-def test_a_closed_session_can_close_with_a_rejected_code():
+def test_emu_01_a_closed_session_can_close_with_a_rejected_code():
     shop = Shop(of({"value": "ONCE", "usageLimit": 1}))
     outcome = shop.put(state="closed", cart_items=[item()], coupon_codes=["NOPE", "ONCE", "ONCE"])
     assert [t[0] for t in told(outcome)] == ["rejectCoupon", "acceptCoupon", "setDiscount"]
@@ -99,13 +99,13 @@ def test_a_closed_session_can_close_with_a_rejected_code():
     assert shop.app.coupons["ONCE"].usage_counter == 1
 
 
-def test_redeem_false_only_validates():
+def test_emu_01_redeem_false_only_validates():
     shop = Shop(of({"value": "LOOK"}, blocks=[{"type": "checkCoupon", "redeem": False}]))
     assert told(shop.put(state="closed", coupon_codes=["LOOK"])) == [("acceptCoupon", "LOOK")]
     assert shop.app.coupons["LOOK"].usage_counter == 0
 
 
-def test_campaign_budgets():
+def test_emu_01_campaign_budgets():
     whole = Shop(of({"value": "CODE"}, limits=[{"action": "redeemCoupon", "limit": 1}]))
     whole.put("a", state="closed", coupon_codes=["CODE"], cart_items=[item()])
     assert reason(whole, "CODE") == "CampaignLimitReached"
@@ -118,7 +118,7 @@ def test_campaign_budgets():
     assert told(other)[0] == ("acceptCoupon", "CODE")
 
 
-def test_reservations():
+def test_emu_01_reservations():
     shop = Shop(of({"value": "SOFT"}, {"value": "MINE", "recipientIntegrationId": "vip"}))
     coupon = coupons.reserve(shop.world, shop.app, "SOFT", ["ada", "bob"])
     coupons.reserve(shop.world, shop.app, "SOFT", ["ada"])
@@ -134,7 +134,7 @@ def test_reservations():
         coupons.release(shop.app, "NOPE", ["ada"])
 
 
-def test_expired_and_stopped_coupons_are_not_reserved():
+def test_emu_01_expired_and_stopped_coupons_are_not_reserved():
     shop = Shop(
         of({"value": "LATE", "expiryDate": YESTERDAY}),
         of({"value": "GONE"}, number=2, state="archived"),
@@ -144,7 +144,7 @@ def test_expired_and_stopped_coupons_are_not_reserved():
             coupons.reserve(shop.world, shop.app, code, ["ada"])
 
 
-def test_wallet_states():
+def test_emu_01_wallet_states():
     shop = Shop(
         of(
             {"value": "OPEN", "implicitlyReserved": True},
@@ -220,12 +220,12 @@ def referral_shop():
         ("BIGG", "cid", "ReferralRejectedByCondition"),
     ],
 )
-def test_referral_reasons(code, profile, expected):
+def test_emu_01_referral_reasons(code, profile, expected):
     outcome = referral_shop().put(cart_items=[item()], referral_code=code, profile_id=profile)
     assert told(outcome) == [("rejectReferral", code, expected)]
 
 
-def test_a_friend_is_referred_once():
+def test_emu_01_a_friend_is_referred_once():
     shop = referral_shop()
     content = {"cart_items": [item()], "profile_id": "cid"}
     first = shop.put("a", state="closed", referral_code="ONCE", **content)
@@ -236,7 +236,7 @@ def test_a_friend_is_referred_once():
     assert told(other) == [("rejectReferral", "ONCE", "ReferralLimitReached")]
 
 
-def test_create_referral():
+def test_emu_01_create_referral():
     shop = referral_shop()
     request = {"campaignId": 1, "advocateProfileIntegrationId": "eve"}
     made = [referrals.create(shop.world, shop.app, request) for _ in range(3)]
@@ -248,7 +248,7 @@ def test_create_referral():
         assert caught.value.errors[0]["source"]["pointer"] == "/campaignId"
 
 
-def test_erasure_empties_attributes_everywhere():
+def test_emu_01_erasure_empties_attributes_everywhere():
     shop = Shop(of({"value": "CODE"}))
     profiles.update(shop.world, "ada", {"tier": "gold"})
     shop.put(profile_id="ada", attributes={"a": 1}, cart_items=[item(attributes={"b": 2})])

@@ -68,7 +68,19 @@ fields = {
         {"adds": st.lists(st.integers(0, 2), max_size=2), "deletes": st.just([1])}
     ),
     "responseContent": st.lists(
-        st.sampled_from(["customerSession", "event", "coupons", "ruleFailureReasons", "x"])
+        st.sampled_from(
+            [
+                "customerSession",
+                "event",
+                "coupons",
+                "ruleFailureReasons",
+                "loyalty",
+                "campaignEligibility",
+                "achievements",
+                "previousReturns",
+                "x",
+            ]
+        )
     ),
 }
 
@@ -88,9 +100,19 @@ def requests(draw):
     return operation.method, path + query, draw(st.just(body) | anything)
 
 
+def _serve(dialect):
+    content = {**SEED, "decisions": {"dialect": dialect}}
+    return Sandbox(parse(wire.decode(json.dumps(content).encode())))
+
+
 @pytest.fixture(scope="module")
-def sandbox():
-    return Sandbox(parse(wire.decode(json.dumps(SEED).encode())))
+def sandboxes():
+    return {dialect: _serve(dialect) for dialect in ("both", "2020")}
+
+
+@pytest.fixture(scope="module")
+def sandbox(sandboxes):
+    return sandboxes["both"]
 
 
 @pytest.fixture(scope="module")
@@ -105,9 +127,11 @@ def _sent(sandbox, request):
     return answer
 
 
+@pytest.mark.parametrize("dialect", ["both", "2020"])
 @settings(max_examples=RUNS, deadline=None, suppress_health_check=list(HealthCheck))
 @given(request=requests())
-def test_never_a_500(sandbox, request):
+def test_never_a_500(sandboxes, dialect, request):
+    sandbox = sandboxes[dialect]
     answer = _sent(sandbox, request)
     assert 200 <= answer.status < 500
     assert answer.status < 300 or "X-Sandbox-Reason" in answer.headers

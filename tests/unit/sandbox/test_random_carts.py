@@ -188,7 +188,7 @@ def _live(seed):
 
 
 @pytest.mark.parametrize("part", range(10))
-def test_random_carts(part):
+def test_emu_20_random_carts(part):
     for number in range(part, RUNS, 10):
         try:
             with localcontext(PRECISION):

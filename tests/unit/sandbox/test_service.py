@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from django_talon.sandbox import wire
+from django_talon.sandbox import idempotency, wire
+from django_talon.sandbox.engine.decisions import Decisions
 from django_talon.sandbox.engine.errors import RefusedError
 from django_talon.sandbox.idempotency import Answers
 from django_talon.sandbox.journal import Journal
@@ -28,24 +29,57 @@ def test_answers_are_kept_a_day():
         made.append(1)
         return wire.json_answer(200, {"n": len(made)})
 
-    assert answers.once("a", request(), apply)[1] is False
+    assert answers.once("a", request(), apply).replayed is False
     now[0] += timedelta(hours=23)
-    assert answers.once("a", request(), apply)[1] is True
-    assert answers.once("b", request(), apply)[1] is False
+    assert answers.once("a", request(), apply).replayed is True
+    assert answers.once("b", request(), apply).replayed is False
     now[0] += timedelta(hours=2)
-    assert answers.once("a", request(), apply)[1] is False
+    assert answers.once("a", request(), apply).replayed is False
 
 
-def test_answers__a_running_request_is_a_conflict():
-    answers = Answers(lambda: NOW)
+def running_twice(**decided):
+    answers = Answers(lambda: NOW, Decisions(**decided))
+    with answers.running("a", request()), answers.running("a", request()):
+        raise AssertionError("two at the same time")
 
-    def again():
-        return answers.once("a", request(), again)[0]
 
+@pytest.mark.parametrize("status", [409, 400, 429])
+def test_emu_11_a_running_key_is_refused_as_decided(status):
     with pytest.raises(RefusedError) as caught:
-        answers.once("a", request(), again)
+        running_twice(key_in_flight=status)
+    assert caught.value.status == status
+
+
+def test_emu_11_a_running_key_can_be_waited_for(monkeypatch):
+    answers = Answers(lambda: NOW, Decisions(key_in_flight="wait"))
+    entered = threading.Event()
+
+    def second():
+        with answers.running("a", request()):
+            entered.set()
+
+    with answers.running("a", request()):
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not entered.wait(0.05)
+    assert entered.wait(20)
+    thread.join(20)
+    monkeypatch.setattr(idempotency, "PATIENCE", 0.01)
+    with pytest.raises(RefusedError) as caught:
+        running_twice(key_in_flight="wait")
     assert caught.value.status == 409
-    assert answers.once("a", request(), lambda: wire.json_answer(204, None))[1] is False
+
+
+def test_emu_11_errors_are_kept_only_if_decided():
+    def refuse():
+        raise RefusedError(400, "no")
+
+    for keeps in (False, True):
+        answers = Answers(lambda: NOW, Decisions(keeps_errors=keeps))
+        with pytest.raises(RefusedError):
+            answers.once("a", request(), refuse)
+        again = answers.once("a", request(), lambda: wire.json_answer(200, {}))
+        assert (again.answer.status, again.replayed) == ((400, True) if keeps else (200, False))
 
 
 def test_slots__patience_ends():

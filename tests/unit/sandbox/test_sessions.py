@@ -37,7 +37,7 @@ def refused(shop, pointer, **changes):
     return caught.value
 
 
-def test_merge__omitted_keeps_and_empty_clears(shop):
+def test_emu_01_merge__omitted_keeps_and_empty_clears(shop):
     shop.put(cart_items=[item()], coupon_codes=["TENOFF"], attributes={"a": 1}, identifiers=["x"])
     kept = shop.put(attributes={"b": 2}).session
     assert (len(kept.cart_items), kept.coupon_codes) == (1, ["TENOFF"])
@@ -47,12 +47,12 @@ def test_merge__omitted_keeps_and_empty_clears(shop):
     assert cleared.update_count == 3
 
 
-def test_null_is_not_sent(shop):
+def test_emu_01_null_is_not_sent(shop):
     shop.put(cart_items=[item()])
     assert len(shop.put(cart_items=None, state=None).session.cart_items) == 1
 
 
-def test_totals_are_exact(shop):
+def test_emu_01_totals_are_exact(shop):
     costs = {"shipping": {"price": Decimal("4.95")}}
     wrapped = item("0.10", 3, additionalCosts={"wrap": {"price": Decimal("0.005")}})
     session = shop.put(cart_items=[item("99.99"), wrapped], additional_costs=costs).session
@@ -63,7 +63,7 @@ def test_totals_are_exact(shop):
     assert [i["position"] for i in render.session_v2(session)["cartItems"]] == [0, 1]
 
 
-def test_discount_is_unrounded(shop):
+def test_emu_01_discount_is_unrounded(shop):
     outcome = shop.put(cart_items=[item("99.99")], coupon_codes=["TENOFF"])
     assert told(outcome) == [("acceptCoupon", "TENOFF"), ("setDiscount", Decimal("9.999"))]
 
@@ -71,7 +71,7 @@ def test_discount_is_unrounded(shop):
 @pytest.mark.parametrize(
     "path", [["open", "closed", "cancelled"], ["closed"], ["open", "cancelled"]]
 )
-def test_legal_transitions(shop, path):
+def test_emu_01_legal_transitions(shop, path):
     for state in path:
         assert shop.put(state=state).session.state == state
 
@@ -85,20 +85,20 @@ def test_legal_transitions(shop, path):
         (["open", "cancelled"], "closed"),
     ],
 )
-def test_illegal_transitions(shop, path, to):
+def test_emu_01_illegal_transitions(shop, path, to):
     for state in path:
         shop.put(state=state)
     error = refused(shop, "/state", state=to)
     assert error.errors[0]["title"] == "Invalid state transition"
 
 
-def test_closed_sessions_are_not_edited(shop):
+def test_emu_01_closed_sessions_are_not_edited(shop):
     shop.put(state="closed", cart_items=[item()])
     refused(shop, "/state", cart_items=[item("20")])
     refused(shop, "/state", state="cancelled", cart_items=[])
 
 
-def test_closing_again_replays(shop):
+def test_emu_01_closing_again_replays(shop):
     content = {"cart_items": [item()], "coupon_codes": ["TENOFF"], "profile_id": "ada"}
     first = shop.put(state="closed", **content)
     again = shop.put(state="closed", **content)
@@ -109,7 +109,7 @@ def test_closing_again_replays(shop):
     assert list(again.evaluation.triggered) == [1]
 
 
-def test_close_consumes_and_cancel_gives_back(shop):
+def test_emu_01_close_consumes_and_cancel_gives_back(shop):
     content = {"cart_items": [item("50")], "coupon_codes": ["TENOFF"], "referral_code": "FRIEND1"}
     shop.put(profile_id="bob", **content)
     coupon, referral = shop.app.coupons["TENOFF"], shop.app.referrals["FRIEND1"]
@@ -132,14 +132,14 @@ def test_close_consumes_and_cancel_gives_back(shop):
     assert told(shop.put(state="cancelled")) == told(cancelled)
 
 
-def test_rollbacks_keep_the_envelope(shop):
+def test_emu_01_rollbacks_keep_the_envelope(shop):
     shop.put(state="closed", cart_items=[item()], coupon_codes=["TENOFF"])
     undone = shop.put(state="cancelled").evaluation.effects[1]
     assert (undone.campaign_id, undone.rule_name) == (1, "the rule")
     assert undone.triggered_by_coupon == shop.app.coupons["TENOFF"].id
 
 
-def test_cancel_from_open_rolls_back_discounts_only(shop):
+def test_emu_01_cancel_from_open_rolls_back_discounts_only(shop):
     shop.put(cart_items=[item()], coupon_codes=["TENOFF"])
     cancelled = shop.put(state="cancelled")
     assert told(cancelled) == [("rollbackDiscount", Decimal("1.0"))]
@@ -147,7 +147,7 @@ def test_cancel_from_open_rolls_back_discounts_only(shop):
     assert [e.effect_type for e in rollbacks.net(cancelled.session)] == ["acceptCoupon"]
 
 
-def test_dry_run_stores_nothing_and_sees_only_what_was_sent(shop):
+def test_emu_01_dry_run_stores_nothing_and_sees_only_what_was_sent(shop):
     shop.put(cart_items=[item("50")], profile_id="ada")
     outcome = shop.dry(coupon_codes=["TENOFF"], profile_id="new")
     assert totals.total(outcome.session) == 0
@@ -157,21 +157,21 @@ def test_dry_run_stores_nothing_and_sees_only_what_was_sent(shop):
     assert "new" not in shop.world.profiles
 
 
-def test_dry_cancel_tells_the_rollbacks(shop):
+def test_emu_01_dry_cancel_tells_the_rollbacks(shop):
     shop.put(state="closed", cart_items=[item()], coupon_codes=["TENOFF"])
     assert told(shop.dry(state="cancelled"))[0] == ("rollbackCoupon", "TENOFF")
     assert shop.app.coupons["TENOFF"].usage_counter == 1
     assert told(shop.dry("unknown", state="cancelled")) == []
 
 
-def test_ownership(shop):
+def test_emu_01_ownership(shop):
     shop.put(profile_id="")
     assert shop.put(profile_id="ada").session.profile_id == "ada"
     refused(shop, "/profileId", profile_id="bob")
     refused(shop, "/profileId", profile_id="")
 
 
-def test_first_session(shop):
+def test_emu_01_first_session(shop):
     assert shop.put("s1", profile_id="ada").session.first_session
     assert not shop.put("s2", profile_id="ada").session.first_session
     assert shop.put("s3").session.first_session
@@ -179,7 +179,7 @@ def test_first_session(shop):
     assert shop.put("s1", attributes={"a": 1}).session.first_session
 
 
-def test_profiles_are_made_on_first_mention(shop):
+def test_emu_01_profiles_are_made_on_first_mention(shop):
     shop.put(profile_id="ada")
     first = shop.world.profiles["ada"]
     assert (first.attributes, first.last_activity) == ({}, shop.now)
@@ -188,7 +188,7 @@ def test_profiles_are_made_on_first_mention(shop):
     assert first.last_activity == shop.now
 
 
-def test_builtin_events(shop):
+def test_emu_01_builtin_events(shop):
     shop.put(profile_id="ada")
     shop.put(state="closed")
     assert [(e.type, e.attributes.get("isNew")) for e in shop.app.events] == [
@@ -199,7 +199,7 @@ def test_builtin_events(shop):
     ]
 
 
-def test_track__makes_session_and_profile(shop):
+def test_emu_01_track__makes_session_and_profile(shop):
     request = {"type": "x", "sessionId": "new", "profileId": "ada", "attributes": {}}
     outcome = events.track(shop.world, shop.app, request, dry=False)
     assert shop.app.sessions["new"].profile_id == "ada"
@@ -209,7 +209,7 @@ def test_track__makes_session_and_profile(shop):
     assert caught.value.errors[0]["source"]["pointer"] == "/profileId"
 
 
-def test_track__dry_leaves_no_trace(shop):
+def test_emu_01_track__dry_leaves_no_trace(shop):
     request = {"type": "x", "sessionId": "new", "profileId": "ada", "attributes": {}}
     events.track(shop.world, shop.app, request, dry=True)
     assert (shop.app.sessions, shop.world.profiles, shop.app.events) == ({}, {}, [])
