@@ -13,25 +13,34 @@ from typing import Any
 from django.db import connections
 
 from django_talon.client import TalonError, decode_effects
-from django_talon.conf import Application, TalonConfigurationError, conf, currency_of, route
+from django_talon.conf import (
+    DEFAULT_APPLICATION,
+    Application,
+    TalonConfigurationError,
+    conf,
+    currency_of,
+    route,
+)
 from django_talon.effects import whole
 from django_talon.effects.allocation import allocate
 from django_talon.effects.answer import Answer, read_answer
 from django_talon.models import CodeEntry, CustomerSession, Evaluation, OutboxRow
 from django_talon.models.outbox import Kind
-from django_talon.outbox import backoff, calls, clock, endpoint, lanes, sessions
-from django_talon.outbox.marks import mark
-from django_talon.outbox.session_steps import (
-    UPDATE,
-    Subject,
-    is_anothers,
-    is_ordered,
-    is_past,
-    is_unwanted_guest,
-    send_open,
+from django_talon.outbox import (
+    backoff,
+    calls,
+    clock,
+    dialects,
+    endpoint,
+    lanes,
+    sessions,
+    transactions,
 )
+from django_talon.outbox.marks import mark
+from django_talon.outbox.session_steps import is_anothers, is_ordered, is_spent, send_open
 from django_talon.outbox.sessions import Rendered
-from django_talon.outbox.trip import LeaseRanOut, NotYet, Trip
+from django_talon.outbox.subjects import Subject, is_past, is_unwanted_guest
+from django_talon.outbox.trip import LeaseRanOut, LeaseTaken, NotYet, Trip
 from django_talon.shop.registry import adapter_for
 from django_talon.shop.values import text
 
@@ -74,7 +83,10 @@ def evaluate(
 
 def _full_price(subject: Subject) -> Answer:
     """Return the shop's own prices, where there is nobody to ask or nothing to ask about."""
-    currency = currency_of(route(subject.instance))
+    try:
+        currency = currency_of(route(subject.instance))
+    except TalonConfigurationError:
+        currency = currency_of(DEFAULT_APPLICATION)
     items = subject.adapter.items(subject.instance, currency)
     costs = subject.adapter.costs(subject.instance, currency)
     return Answer(currency=currency, allocation=allocate(items, costs, [], currency))
@@ -89,21 +101,26 @@ def _subject(cart: Any) -> Subject:
 class _Found:
     app: Application
     rendered: Rendered
+    #: Whether a session in another Application has to be cancelled first: the worker's to do.
+    has_moved: bool = False
 
 
 def _find(subject: Subject) -> _Found:
     session = sessions.of_cart(subject.key)
     if session is not None and not _is_still_the_carts(subject, session):
         session = None
+    has_moved = session is not None and sessions.is_elsewhere(session, subject.instance)
+    if has_moved:
+        session = None
     app = sessions.application_of(session, subject.instance)
     known = session or sessions.new(app.alias, cart=subject.key)
     rendered = sessions.render(subject.adapter, subject.instance, known, app)
-    return _Found(app, rendered)
+    return _Found(app, rendered, has_moved)
 
 
 def _is_still_the_carts(subject: Subject, session: CustomerSession) -> bool:
     """Whether the cart is in this session: as a cart, or unchanged since it was ordered."""
-    return is_ordered(subject, session) if session.order else not session.is_over
+    return not is_spent(subject, session) or is_ordered(subject, session)
 
 
 def _evaluate(subject: Subject, found: _Found, fresh: bool) -> Answer:
@@ -143,8 +160,8 @@ def _ask(subject: Subject, found: _Found) -> tuple[_Found, Sequence[Any]]:
         raise TalonError(f"The endpoint of {found.app.alias} is resting after failures.")
     ends = time.monotonic() + conf.CHECKOUT_BUDGET
     # An order's session is the worker's to change.
-    is_ours = not found.rendered.session.order
-    if is_ours and not connections[clock.outbox_alias()].in_atomic_block:
+    is_ours = not found.rendered.session.order and not found.has_moved
+    if is_ours and not transactions.is_open(connections[clock.outbox_alias()]):
         with _trip(subject, ends) as trip:
             if trip is not None and (answer := _ask_for_real(trip, subject)) is not None:
                 return answer
@@ -171,8 +188,13 @@ def _trip(subject: Subject, ends: float) -> Iterator[Trip | None]:
 def _ask_for_real(trip: Trip, subject: Subject) -> tuple[_Found, Sequence[Any]] | None:
     # Rendered again: what was read before the lease may be old.
     found = _find(subject)
+    if found.has_moved:
+        return None
     try:
         send_open(trip, subject, found.rendered, found.app)
+    except LeaseTaken:
+        trip.repair()
+        return None
     except (NotYet, LeaseRanOut):
         return None
     except TalonError as error:
@@ -189,7 +211,7 @@ def _find_again(found: _Found, subject: Subject) -> _Found:
 
 def _note_failure(trip: Trip, app: Application, error: TalonError) -> None:
     verdict = backoff.judge(error, attempts=0)
-    endpoint.note(app, verdict, error)
+    endpoint.note(app, verdict, error, trip.began)
     if verdict.lane_delay and error.ambiguous:
         lanes.block([trip.lease.key, *trip.held], verdict.lane_delay, verdict.why)
 
@@ -199,16 +221,17 @@ def _ask_dry(subject: Subject, found: _Found, ends: float) -> Sequence[Any]:
     session = found.rendered.session
     if is_anothers(found.rendered):
         session = sessions.new(found.app.alias)  # an id that nobody else's session has
-    state = calls.call(
-        found.app,
-        subject.key,
-        UPDATE,
-        session.integration_id,
-        sessions.request(found.rendered.snapshot, "open"),
-        dry=True,
-        deadline=max(ends - time.monotonic(), 0.001),
+
+    def call(app: Application, method: str, *args: Any, **options: Any) -> Any:
+        return calls.call(app, subject.key, method, *args, **options)
+
+    body = sessions.request(found.rendered.snapshot, "open")
+    deadline = max(ends - time.monotonic(), 0.001)
+    return whole(
+        dialects.update_session(
+            call, found.app, session.integration_id, body, dry=True, deadline=deadline
+        )
     )
-    return whole(state.effects)
 
 
 def _without_answer(found: _Found, key: str) -> Answer:

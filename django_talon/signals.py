@@ -16,5 +16,8 @@ post_send = Signal()
 delivery_failed = Signal()
 #: After an answer was stored. Keyword arguments: ``session``, ``effects``.
 effects_received = Signal()
+#: About once a minute, by each process that sweeps or relays, for metrics. Keyword arguments:
+#: ``signs``, ``traffic``, ``problems``.
+health_measured = Signal()
 #: After the proof of an erasure was stored. Keyword arguments: ``erasure``.
 customer_erased = Signal()

@@ -6,6 +6,7 @@ run at once. A settings module may import this, so models are not imported here.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from celery import shared_task
@@ -22,25 +23,50 @@ LIMITS: dict[str, Any] = {"soft_time_limit": 120, "time_limit": 150}
 @shared_task(name=DELIVER, ignore_result=True, **LIMITS)
 def deliver() -> int:
     """Deliver what is due. Rung after a commit; returns how many lanes were served."""
-    from django_talon.outbox.delivery import drain
-
-    return drain(TURN)
+    return _drain()
 
 
 @shared_task(name="django_talon.tasks.sweep", ignore_result=True, **LIMITS)
 def sweep() -> int:
     """Deliver what a lost wake left, and retries. Idle, it costs one look at an index."""
-    from django_talon.outbox.delivery import drain
+    return _drain()
 
-    return drain(TURN)
+
+def _drain() -> int:
+    from django_talon.conf import conf
+    from django_talon.outbox import wake
+    from django_talon.outbox.delivery import drain
+    from django_talon.outbox.health import measure
+    from django_talon.outbox.transactions import committed_at_once
+
+    with committed_at_once():
+        started = time.monotonic()
+        served = drain(TURN, threads=conf.WORKER_THREADS)
+        if time.monotonic() - started >= TURN:
+            wake.snooze.note(0)  # there may be more, and no sweep
+        wake.come_back()
+        measure()
+    return served
 
 
 @shared_task(name="django_talon.tasks.purge", ignore_result=True)
 def purge() -> dict[str, int]:
     """Delete records older than ``RETENTION_DAYS``; returns how many of each."""
     from django_talon.outbox.purge import purge as delete_old
+    from django_talon.outbox.transactions import committed_at_once
 
-    return delete_old()
+    with committed_at_once():
+        return delete_old()
+
+
+@shared_task(name="django_talon.tasks.reconcile", ignore_result=True, **LIMITS)
+def reconcile() -> int:
+    """Find what no signal told, some thousand rows a run; returns how many are sent again."""
+    from django_talon.outbox.repair.reconcile import by_task
+    from django_talon.outbox.transactions import committed_at_once
+
+    with committed_at_once():
+        return by_task().marked
 
 
 #: ``app.conf.beat_schedule = {**BEAT_SCHEDULE, ...}``
@@ -51,4 +77,9 @@ BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 10.0},
     },
     "talon-purge": {"task": "django_talon.tasks.purge", "schedule": 86400.0},
+    "talon-reconcile": {
+        "task": "django_talon.tasks.reconcile",
+        "schedule": 3600.0,
+        "options": {"expires": 1800.0},
+    },
 }

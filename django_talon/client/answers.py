@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ import msgspec
 
 from django_talon.client import errors
 from django_talon.client.exchange import Answer
+from django_talon.client.hushing import hushed
 from django_talon.client.types.base import decode, decode_plain
 
 T = TypeVar("T")
@@ -53,7 +55,7 @@ def refuse(answer: Answer, operation: str) -> None:
         raise _unreadable(answer, operation)
     if status < 400:
         raise _redirected(answer, operation)
-    message, details = _complaint(answer.body or b"")
+    message, details = _complaint(answer.body or b"", answer.sent)
     kind, advice = _kind(status, message)
     raise kind(
         f"{operation} was answered with {status}{_told(message, details)}. {advice}",
@@ -79,8 +81,19 @@ def _kind(status: int, message: str) -> tuple[type[errors.TalonError], str]:
 
 
 def _facts(answer: Answer, operation: str) -> dict[str, Any]:
-    request_id = answer.headers.get("X-Request-Id")
-    return {"operation": operation, "status": answer.status, "request_id": request_id}
+    return {
+        "operation": operation,
+        "status": answer.status,
+        "request_id": answer.headers.get("X-Request-Id"),
+        "answered_at": _moment(answer.headers.get("Date")),
+    }
+
+
+def _moment(value: str | None) -> datetime | None:
+    try:
+        return email.utils.parsedate_to_datetime(value) if value else None
+    except ValueError:
+        return None
 
 
 def _redirected(answer: Answer, operation: str) -> errors.TalonRedirected:
@@ -103,7 +116,7 @@ def _unreadable(answer: Answer, operation: str) -> errors.TalonUnreadableAnswer:
     )
 
 
-def _complaint(body: bytes) -> tuple[str, list[errors.ErrorDetail]]:
+def _complaint(body: bytes, sent: bytes) -> tuple[str, list[errors.ErrorDetail]]:
     try:
         told = decode_plain(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -112,14 +125,16 @@ def _complaint(body: bytes) -> tuple[str, list[errors.ErrorDetail]]:
         return "", []
     entries = told.get("errors")
     found = entries if isinstance(entries, list) else []
-    return _text(told.get("message")), [_detail(e) for e in found if isinstance(e, Mapping)]
+    details = [_detail(entry, sent) for entry in found if isinstance(entry, Mapping)]
+    return hushed(_text(told.get("message")), sent), details
 
 
-def _detail(entry: Mapping[str, Any]) -> errors.ErrorDetail:
+def _detail(entry: Mapping[str, Any], sent: bytes) -> errors.ErrorDetail:
     source = entry.get("source")
     places = source if isinstance(source, Mapping) else {}
     pointer = next((v for k in _PLACES if (v := _text(places.get(k)))), "")
-    return errors.ErrorDetail(pointer, _text(entry.get("title")), _text(entry.get("details")))
+    title = hushed(_text(entry.get("title")), sent)
+    return errors.ErrorDetail(pointer, title, _text(entry.get("details")))
 
 
 _PLACES = ("pointer", "parameter", "resource", "line")

@@ -19,6 +19,7 @@ Everything the client can raise.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -39,7 +40,8 @@ class TalonError(Exception):
 
     `operation` is Talon.One's name of the call, `status` the HTTP status if an
     answer came, `request_id` Talon.One's id of the call if it told one, `errors`
-    what a 400 complains about, `retry_after` how many seconds to wait, as sent.
+    what a 400 complains about, `retry_after` how many seconds to wait, as sent,
+    `answered_at` the server's time if the answer told it.
     """
 
     #: Can the same request succeed later, unchanged?
@@ -57,6 +59,7 @@ class TalonError(Exception):
         errors: Sequence[ErrorDetail] = (),
         retry_after: float | None = None,
         ambiguous: bool | None = None,
+        answered_at: datetime | None = None,
     ) -> None:
         super().__init__(message)
         self.operation = operation
@@ -64,6 +67,7 @@ class TalonError(Exception):
         self.request_id = request_id
         self.errors = list(errors)
         self.retry_after = retry_after
+        self.answered_at = answered_at
         if ambiguous is not None:
             self.ambiguous = ambiguous
 

@@ -21,11 +21,15 @@ class Outgoing(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back. `body` is unpacked, or None if that is too long or not possible."""
+    """What came back. `body` is unpacked, or None if that is too long or not possible.
+
+    `sent` is the body of the request, which an error must not repeat.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes | None
+    sent: bytes = b""
 
 
 class Exchange:

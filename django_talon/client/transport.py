@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 
+from django_talon.client import specification
 from django_talon.client.errors import TalonInvalidRequest
 from django_talon.client.exchange import LONGEST_ANSWER, Answer, Exchange, Outgoing
 from django_talon.client.faults import fault
@@ -92,9 +93,12 @@ class Transport:
         seconds = self._deadline if deadline is None else deadline
         exchange = Exchange(seconds, self._read)
         try:
-            return self._door.exchange(request, exchange, self._connect)
+            answer = self._door.exchange(request, exchange, self._connect)
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             raised = fault(error, request.operation, self.base_url, sent=exchange.sent)
+        else:
+            specification.compare(answer.headers)
+            return answer
         raise raised
 
 

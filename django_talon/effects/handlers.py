@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from django_talon.client.hushing import places
 from django_talon.models import CustomerSession
 from django_talon.signals import effects_received
 
@@ -58,9 +59,9 @@ def dispatch(session: CustomerSession, effects: Iterable[Any]) -> None:
 
 def _log(handler: Any, effect_type: str, error: Exception) -> None:
     logger.error(
-        "The handler %s of %s raised %s; the other handlers went on.",
+        "The handler %s of %s raised %s (%s); the other handlers went on.",
         getattr(handler, "__qualname__", handler),
         effect_type,
         type(error).__name__,
-        exc_info=error,
+        " > ".join(places(error)),
     )

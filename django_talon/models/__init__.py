@@ -1,6 +1,6 @@
 """The tables. None has a foreign key to a shop's own tables."""
 
-from django_talon.models.evaluations import CodeEntry, EffectRecord, Evaluation
+from django_talon.models.evaluations import CodeEntry, Coupon, EffectRecord, Evaluation
 from django_talon.models.identity import CustomerProfile, CustomerSession, Installation
 from django_talon.models.outbox import (
     DeadLetter,
@@ -9,11 +9,14 @@ from django_talon.models.outbox import (
     Heartbeat,
     Lane,
     OutboxRow,
+    Progress,
+    Status,
 )
-from django_talon.models.privacy import Erasure
+from django_talon.models.privacy import Erasure, Selection
 
 __all__ = [
     "CodeEntry",
+    "Coupon",
     "CustomerProfile",
     "CustomerSession",
     "DeadLetter",
@@ -26,4 +29,7 @@ __all__ = [
     "Installation",
     "Lane",
     "OutboxRow",
+    "Progress",
+    "Selection",
+    "Status",
 ]

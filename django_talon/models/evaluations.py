@@ -81,3 +81,18 @@ class CodeEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} ({self.status})"
+
+
+class Coupon(CodeEntry):
+    """The page of coupons and referrals in the admin; no table of its own."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = _("coupon or referral code")
+        verbose_name_plural = _("coupons and referrals")
+        permissions: ClassVar = [
+            ("reserve_coupon", "Can reserve coupons for customers"),
+            ("unreserve_coupon", "Can take back reservations of coupons"),
+            ("create_referral", "Can make referral codes"),
+        ]

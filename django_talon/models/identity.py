@@ -67,6 +67,12 @@ class CustomerSession(models.Model):
             models.Index(fields=["cart"], name="talon_session_cart"),
             models.Index(fields=["order"], name="talon_session_order"),
             models.Index(fields=["profile_id"], name="talon_session_profile"),
+            models.Index(fields=["drift_at"], name="talon_session_drift"),
+        ]
+        permissions: ClassVar = [
+            ("view_payload", "Can see what would be sent to Talon.One, personal data too"),
+            ("dry_run_customersession", "Can ask Talon.One about a session without a trace"),
+            ("send_customersession", "Can send a session to Talon.One at once"),
         ]
 
     integration_id = models.CharField(
@@ -92,9 +98,24 @@ class CustomerSession(models.Model):
     cart_fingerprint = models.CharField(max_length=64, blank=True)
     #: Of the lines and costs with which the session was closed.
     closed_fingerprint = models.CharField(max_length=64, blank=True)
+    #: ``[[key, quantity], ...]`` of the lines it was closed with, by position.
+    closed_lines = models.JSONField(null=True, blank=True, editable=False)
+    #: Line key -> units given back in all: what Talon.One has heard of, and what it cannot hear.
+    returned = models.JSONField(null=True, blank=True, editable=False)
+    refused_return = models.JSONField(null=True, blank=True, editable=False)
+    #: Attribute that Talon.One holds -> kind of its value, to empty it when the shop does.
+    attribute_kinds = models.JSONField(null=True, blank=True, editable=False)
     #: Of lines and costs found after the close that differ from those.
     drift_fingerprint = models.CharField(max_length=64, blank=True)
     drift_at = models.DateTimeField(_("drift found at"), null=True, blank=True)
+    #: Lines and costs before discounts, in the Application's currency: as they were
+    #: closed at Talon.One, and as the shop had them when the drift was found.
+    closed_total = models.DecimalField(
+        _("total at Talon.One"), max_digits=24, decimal_places=8, null=True, blank=True
+    )
+    drift_total = models.DecimalField(
+        _("total in the shop"), max_digits=24, decimal_places=8, null=True, blank=True
+    )
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
 
@@ -127,6 +148,8 @@ class CustomerProfile(models.Model):
     #: Aggregate key such as ``customer:auth.user:3``.
     customer = models.CharField(_("customer"), max_length=190, blank=True)
     fingerprint = models.CharField(max_length=64, blank=True)
+    #: Attribute that Talon.One holds -> kind of its value, to empty it when the shop does.
+    attribute_kinds = models.JSONField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created at"), default=timezone.now, editable=False)
     sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
 

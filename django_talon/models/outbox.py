@@ -24,13 +24,16 @@ class Kind(models.TextChoices):
     MARK = "mark", _("may have changed")
     CLOSED = "closed", _("order closed")
     CANCELLED = "cancelled", _("order cancelled")
+    RETURNED = "returned", _("items given back")
+    REOPENED = "reopened", _("order opened again")
+    EXPIRE = "expire", _("cart left alone")
     LINK = "link", _("order came of a cart")
     EVENT = "event", _("custom event")
     ERASE = "erase", _("erasure")
 
 
 #: Facts whose payload is rendered from the order by a worker before the first send.
-TRANSITIONS = frozenset({Kind.CLOSED, Kind.CANCELLED})
+TRANSITIONS = frozenset({Kind.CLOSED, Kind.CANCELLED, Kind.RETURNED, Kind.REOPENED})
 
 
 class OutboxRow(models.Model):
@@ -42,6 +45,10 @@ class OutboxRow(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["due_at", "id"], name="talon_outbox_due"),
             models.Index(fields=["lane", "id"], name="talon_outbox_lane"),
+        ]
+        permissions: ClassVar = [
+            ("hurry_outboxrow", "Can have waiting changes tried at once"),
+            ("discard_outboxrow", "Can discard waiting changes"),
         ]
 
     id = models.BigAutoField(primary_key=True)
@@ -109,6 +116,11 @@ class Endpoint(models.Model):
     class Meta:
         verbose_name = _("endpoint")
         verbose_name_plural = _("endpoints")
+        permissions: ClassVar = [
+            ("pause_endpoint", "Can pause the calls to an Application"),
+            ("resume_endpoint", "Can resume the calls to an Application"),
+            ("test_endpoint", "Can test the connection to an Application"),
+        ]
 
     #: Alias and a hash of address and key: a new key is a new, healthy endpoint.
     key = models.CharField(max_length=100, primary_key=True)
@@ -122,9 +134,25 @@ class Endpoint(models.Model):
     failures = models.IntegerField(_("failures in a row"), default=0)
     reason = models.CharField(_("reason"), max_length=255, blank=True)
     changed_at = models.DateTimeField(_("since"), default=timezone.now)
+    #: An operator's pause. It is the Application's: a new key does not end it.
+    stopped_at = models.DateTimeField(_("paused at"), null=True, blank=True)
+    stopped_by = models.CharField(
+        _("paused by"), max_length=190, blank=True, default="", db_default=""
+    )
+    stopped_reason = models.CharField(
+        _("why paused"), max_length=255, blank=True, default="", db_default=""
+    )
 
     def __str__(self) -> str:
         return f"{self.application} ({self.base_url})"
+
+
+class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
+    """Dead letters, of which an operator has to decide about some."""
+
+    def waiting(self) -> DeadLetterQuerySet:
+        """Return those that were neither replayed nor discarded."""
+        return self.filter(replayed_at=None, discarded_at=None)
 
 
 class DeadLetter(models.Model):
@@ -133,7 +161,15 @@ class DeadLetter(models.Model):
     class Meta:
         verbose_name = _("dead letter")
         verbose_name_plural = _("dead letters")
-        indexes: ClassVar = [models.Index(fields=["aggregate"], name="talon_dead_aggregate")]
+        indexes: ClassVar = [
+            models.Index(fields=["aggregate"], name="talon_dead_aggregate"),
+            # Each claim asks whether any waits.
+            models.Index(fields=["replayed_at", "discarded_at"], name="talon_dead_waiting"),
+        ]
+        permissions: ClassVar = [
+            ("replay_deadletter", "Can replay dead letters"),
+            ("discard_deadletter", "Can discard dead letters"),
+        ]
 
     application = models.CharField(_("application"), max_length=64)
     lane = models.CharField(_("lane"), max_length=190)
@@ -148,6 +184,15 @@ class DeadLetter(models.Model):
     pointers = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField(_("created at"), default=timezone.now)
     replayed_at = models.DateTimeField(_("replayed at"), null=True, blank=True)
+    discarded_at = models.DateTimeField(_("discarded at"), null=True, blank=True)
+    discarded_by = models.CharField(
+        _("discarded by"), max_length=190, blank=True, default="", db_default=""
+    )
+    discarded_reason = models.CharField(
+        _("why discarded"), max_length=255, blank=True, default="", db_default=""
+    )
+
+    objects = DeadLetterQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.kind} {self.aggregate}: {self.reason}"
@@ -159,7 +204,11 @@ class DeliveryLog(models.Model):
     class Meta:
         verbose_name = _("delivery")
         verbose_name_plural = _("deliveries")
-        indexes: ClassVar = [models.Index(fields=["created_at"], name="talon_log_created")]
+        indexes: ClassVar = [
+            models.Index(fields=["created_at"], name="talon_log_created"),
+            models.Index(fields=["aggregate"], name="talon_log_aggregate"),
+            models.Index(fields=["session_id", "id"], name="talon_log_session"),
+        ]
 
     application = models.CharField(_("application"), max_length=64)
     operation = models.CharField(_("operation"), max_length=64)
@@ -167,7 +216,15 @@ class DeliveryLog(models.Model):
     #: ``delivered``, or the class of the error.
     outcome = models.CharField(_("outcome"), max_length=64)
     status = models.IntegerField(_("status"), null=True, blank=True)
+    #: Whether Talon.One may have done it although there was no answer that says so.
+    ambiguous = models.BooleanField(_("ambiguous"), default=False, db_default=False)
     milliseconds = models.IntegerField(_("milliseconds"), default=0)
+    #: Of a call about a customer session: its integration id, and the state that was sent.
+    #: A dry question has no state.
+    session_id = models.CharField(
+        _("customer session"), max_length=64, blank=True, default="", db_default=""
+    )
+    state = models.CharField(_("state"), max_length=20, blank=True, default="", db_default="")
     created_at = models.DateTimeField(_("at"), default=timezone.now)
 
     def __str__(self) -> str:
@@ -182,3 +239,40 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.beat_at:%H:%M:%S}"
+
+
+class Progress(models.Model):
+    """How far a backfill or the reconcile scan has come, and which process is at it."""
+
+    class Meta:
+        verbose_name = _("progress")
+        verbose_name_plural = _("progress")
+
+    #: Such as ``backfill customers default``: one process at a time may be at it.
+    name = models.CharField(max_length=190, primary_key=True)
+    #: What was chosen; a run with another choice does not go on from here.
+    filters = models.JSONField(default=dict)
+    #: Where it goes on: primary keys by model.
+    position = models.JSONField(default=dict)
+    counts = models.JSONField(default=dict)
+    total = models.BigIntegerField(null=True)
+    started_at = models.DateTimeField(_("started at"), null=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True)
+    #: Host and process id.
+    runner = models.CharField(max_length=190, blank=True)
+    running_since = models.DateTimeField(null=True)
+    token = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Status(Heartbeat):
+    """The status page of the admin; no table of its own."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ("view",)
+        verbose_name = _("status")
+        verbose_name_plural = _("status")

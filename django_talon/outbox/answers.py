@@ -20,9 +20,11 @@ from django_talon.models import (
 )
 from django_talon.models.identity import SessionState
 from django_talon.outbox import clock
+from django_talon.outbox.trip import Trip
 
 
 def store(
+    trip: Trip,
     session: CustomerSession,
     effects: Sequence[Any],
     *,
@@ -35,10 +37,12 @@ def store(
 
     ``fingerprint`` is that of the content which was sent; ``None`` for a call
     that changed the state only. Signal receivers and handlers run afterwards.
+    Raises `LeaseTaken`, and keeps nothing, if another worker has the lane by now.
     """
-    now = clock.now()
+    now = trip.lease.now()
     effects = whole(effects)
     with transaction.atomic(using=clock.outbox_alias()):
+        trip.confirm()
         session.state = state
         session.sent_at = now
         if profile_id is not None:
@@ -62,14 +66,14 @@ def forget(row_ids: Collection[int]) -> None:
 def _keep_evaluation(
     session: CustomerSession, effects: Sequence[Any], fingerprint: str, now: datetime
 ) -> None:
-    Evaluation.objects.update_or_create(
-        session=session,
-        defaults={
-            "fingerprint": fingerprint,
-            "effects": encode(list(effects)).decode(),
-            "evaluated_at": now,
-        },
-    )
+    values = {
+        "fingerprint": fingerprint,
+        "effects": encode(list(effects)).decode(),
+        "evaluated_at": now,
+    }
+    # Who calls holds the lane, so nobody else makes the row meanwhile.
+    if not Evaluation.objects.filter(session=session).update(**values):
+        Evaluation.objects.create(session=session, **values)
 
 
 def _keep_ledger(session: CustomerSession, effects: Iterable[Any], state: str) -> None:
@@ -87,7 +91,8 @@ def _keep_ledger(session: CustomerSession, effects: Iterable[Any], state: str) -
         for effect in effects
         if state == SessionState.CLOSED or effect.effect_type.startswith("rollback")
     ]
-    EffectRecord.objects.bulk_create(rows)
+    if rows:
+        EffectRecord.objects.bulk_create(rows)
 
 
 def amount(effect: Any) -> Decimal | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from datetime import timezone as dt_timezone
+from typing import Any
 
 from django.conf import settings
 from django.db import connections, router
@@ -16,8 +17,9 @@ from django_talon.models import OutboxRow
 _SQL = {
     "postgresql": ("statement_timestamp()", "statement_timestamp() + %s * interval '1 second'"),
     "sqlite": (
-        "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-        "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', %s || ' seconds')",
+        # Six digits, as Django writes them: SQLite compares moments as text.
+        "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now')",
+        "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', 'now', %s || ' seconds')",
     ),
     "mysql": ("UTC_TIMESTAMP(6)", "DATE_ADD(UTC_TIMESTAMP(6), INTERVAL %s SECOND)"),
 }
@@ -41,8 +43,14 @@ def now() -> datetime:
         return timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {found[0]}", [])
-        value = cursor.fetchone()[0]
+        return read(cursor.fetchone()[0])
+
+
+def read(value: Any) -> datetime:
+    """Return a moment that the database gave as it came out of the cursor."""
     value = parse_datetime(value) if isinstance(value, str) else value
     if not isinstance(value, datetime):
         return timezone.now()
+    if not settings.USE_TZ:
+        return value
     return value if timezone.is_aware(value) else value.replace(tzinfo=dt_timezone.utc)

@@ -5,134 +5,190 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import takewhile
 
-from django.db import InterfaceError, OperationalError, models
+from django.db import InterfaceError, OperationalError, connections, models
 from django.db.models import F
 
 from django_talon.client import TalonError
+from django_talon.client.hushing import places
 from django_talon.conf import TalonConfigurationError, conf
 from django_talon.models import CustomerSession, DeadLetter, Erasure, Heartbeat, OutboxRow
-from django_talon.models.outbox import SCHEMA, TRANSITIONS, Kind
-from django_talon.outbox import answers, backoff, clock, endpoint, lanes
+from django_talon.models.outbox import SCHEMA, TRANSITIONS, Kind, Why
+from django_talon.outbox import answers, backoff, claim, clock, endpoint, lanes, statements, wake
 from django_talon.outbox.erasure import deliver_erasure
-from django_talon.outbox.profile_steps import NobodysEvent, deliver_event, deliver_profile
-from django_talon.outbox.session_steps import (
-    cart_key_of,
-    deliver_cart,
-    deliver_link,
-    deliver_order,
-    subject_of,
-)
-from django_talon.outbox.transition_steps import ImpossibleTransition, deliver_transition
-from django_talon.outbox.trip import LeaseRanOut, NotYet, Trip
+from django_talon.outbox.event_steps import UnsendableEvent, deliver_event
+from django_talon.outbox.expiry import deliver_expiry
+from django_talon.outbox.profile_steps import deliver_profile
+from django_talon.outbox.session_steps import deliver_cart, deliver_link, deliver_order
+from django_talon.outbox.subjects import ImpossibleTransition, cart_key_of, subject_of
+from django_talon.outbox.transactions import committed_at_once
+from django_talon.outbox.transition_steps import deliver_transition
+from django_talon.outbox.trip import LeaseRanOut, LeaseTaken, NotYet, Trip
 from django_talon.shop.snapshots import SnapshotError
 from django_talon.signals import delivery_failed
 
 logger = logging.getLogger("django_talon")
 
-#: Rows looked at when a lane is chosen, and rows of one lane taken up at a time.
-HEAD = 200
+#: Rows of one lane taken up at a time.
 BATCH = 500
 #: Seconds after which a worker gives a lane back, so that others get their turn.
 QUANTUM = 20.0
+#: Seconds after which a row is tried again that waits for one of a newer release.
+BEHIND = 5.0
 #: Claims without an outcome after which a row is taken for one that kills its worker.
 QUARANTINE = 3
 #: What Celery raises into a task whose time is up; the row is innocent of it.
 SOFT_TIME_LIMIT = "SoftTimeLimitExceeded"
-#: Seconds to wait where the settings name no usable Application.
-UNCONFIGURED = 60.0
 
+#: Kinds of which a later row says all that an earlier one did: every save of a closed order
+#: says that it is closed. One dead letter is enough.
+_SAYS_IT_AGAIN = {Kind.MARK, *TRANSITIONS}
 #: Errors whose message was written by us and holds no personal data.
-_SAFE = (TalonError, SnapshotError, ImpossibleTransition, NobodysEvent, LookupError)
+_SAFE = (TalonError, SnapshotError, ImpossibleTransition, UnsendableEvent, LookupError)
 
 
-def drain(seconds: float = 50.0) -> int:
+def drain(seconds: float = 50.0, *, threads: int = 1) -> int:
     """Deliver what is due until nothing is, or for so many seconds at most.
 
-    Returns how many lanes were served. Any number of processes may run this at
-    the same time.
+    ``threads`` is how many lanes may be served at a time where many wait: most
+    of a delivery is waiting for an answer. Returns how many lanes were served.
+    Any number of processes may run this at the same time.
     """
     if not conf.ENABLED:
         return 0
     beat("worker")
     ends = time.monotonic() + seconds
-    served = 0
-    while time.monotonic() < ends and serve_next():
+    helpers = 0 if connections[clock.outbox_alias()].vendor == "sqlite" else threads - 1
+    if helpers < 1 or not _is_backlog(threads):
+        return _work(ends)
+    with ThreadPoolExecutor(helpers, "django-talon-lane") as pool:
+        others = [pool.submit(_help, ends) for _ in range(helpers)]
+        served = _work(ends)
+    return served + sum(other.result() for other in others)
+
+
+def _is_backlog(threads: int) -> bool:
+    head = claim.read()
+    return head is not None and len(head.lanes) > threads
+
+
+def _work(ends: float) -> int:
+    served, search = 0, claim.Search()
+    while time.monotonic() < ends and serve_next(search):
         served += 1
     return served
 
 
+def _help(ends: float) -> int:
+    """Work in a thread of its own, on a database connection of its own."""
+    try:
+        with committed_at_once():
+            return _work(ends)
+    finally:
+        connections.close_all()
+
+
 def beat(name: str) -> None:
     """Leave a sign of life for the status page and the checks."""
-    Heartbeat.objects.update_or_create(name=name, defaults={"beat_at": clock.now()})
+    now = clock.now()
+    # Without a lock held from one statement to the next: first beats at once would deadlock.
+    if not Heartbeat.objects.filter(name=name).update(beat_at=now):
+        Heartbeat.objects.bulk_create([Heartbeat(name=name, beat_at=now)], ignore_conflicts=True)
 
 
-def serve_next() -> bool:
+def serve_next(search: claim.Search | None = None) -> bool:
     """Serve one lane that has due rows; return ``False`` if there is none."""
-    while True:
-        now, asked = clock.now(), time.monotonic()
-        head = _head(now)
-        if not head:
-            return False
-        standing = endpoint.look({alias for _lane, alias in head}, now)
+    search = search or claim.Search()
+    limit = search.limit
+    while (head := claim.read(limit)) is not None:
+        standing = _standing(head)
         try:
-            for lane, alias in head:
-                if alias and alias not in standing.usable:
-                    continue
-                lease = lanes.acquire(lane, now + timedelta(seconds=time.monotonic() - asked))
-                if lease is not None:
-                    _serve(lease, standing)
-                    return True
-                lanes.postpone(lane)
+            lease = claim.first_free(head, standing, search)
+            if lease is not None:
+                _serve(lease, standing)
+                return True
         finally:
             endpoint.give_back(standing.probes)
-        _rest(head, standing, now)
+        claim.rest(head, standing)
+        limit = claim.WIDE_HEAD
+    return False
 
 
-def _head(now: datetime) -> list[tuple[str, str]]:
-    """Return lane and application of the first due rows, each once, urgent ones first."""
-    rows = (
-        OutboxRow.objects.filter(due_at__lte=now, schema__lte=SCHEMA)
-        .order_by("due_at", "id")
-        .values_list("lane", "application", "priority")[:HEAD]
-    )
-    ordered = sorted(rows, key=lambda row: row[2])
-    return list(dict.fromkeys((lane, alias) for lane, alias, _priority in ordered))
+def serve_lane(lane: str) -> bool:
+    """Serve one lane at once, due or not; ``False`` if it is blocked or somebody has it."""
+    now = clock.now()
+    lease = lanes.acquire(lane, now)
+    if lease is None:
+        return False
+    standing = endpoint.look({""}, now)
+    try:
+        _serve(lease, standing)
+    finally:
+        endpoint.give_back(standing.probes)
+    return True
 
 
-def _rest(head: list[tuple[str, str]], standing: endpoint.Standing, now: datetime) -> None:
-    """Move rows whose endpoint rests out of the way of the others."""
-    unknown = now + timedelta(seconds=UNCONFIGURED)
-    for alias in {alias for _lane, alias in head if alias and alias not in standing.usable}:
-        behind = [lane for lane, its_alias in head if its_alias == alias]
-        endpoint.put_behind(alias, behind, standing.resting.get(alias, unknown))
+def _standing(head: claim.Head) -> endpoint.Standing:
+    standing = endpoint.sound()
+    if head.is_troubled:
+        standing = endpoint.look({alias for _lane, alias in head.lanes}, head.now)
+    standing.has_letters = head.has_letters
+    return standing
 
 
 def _serve(lease: lanes.Lease, standing: endpoint.Standing) -> None:
-    ends = time.monotonic() + QUANTUM
+    """Make the steps of a lane, until it is empty or others should have their turn."""
+    customers: dict[str, lanes.Lease] = {}
     try:
-        for trip in plan(lease, _take_up(lease)):
-            trip.standing = standing
-            if time.monotonic() > ends or not _make(trip):
+        for trip in _trips(lease):
+            trip.standing, trip.customers = standing, customers
+            if not _make(trip):
                 break
     finally:
-        lanes.release(lease)
+        lanes.release(lease, *customers.values())
+
+
+def _trips(lease: lanes.Lease) -> Iterator[Trip]:
+    """Yield the steps of a lane, batch by batch, for one quantum."""
+    ends = time.monotonic() + QUANTUM
+    is_whole = False
+    while not is_whole and (rows := _take_up(lease)):
+        is_whole = len(rows) < BATCH
+        for trip in plan(lease, rows):
+            if time.monotonic() > ends:
+                _queue_up_again(lease)
+                return
+            yield trip
+
+
+def _queue_up_again(lease: lanes.Lease) -> None:
+    """Put a long lane behind the others: they get their turn before its rest."""
+    lanes.put_off(OutboxRow.objects.filter(lane=lease.key), lease.now())
 
 
 def _take_up(lease: lanes.Lease) -> list[OutboxRow]:
-    rows = OutboxRow.objects.filter(lane=lease.key, schema__lte=SCHEMA)
-    return list(rows.order_by("id")[:BATCH])
+    """Return the first rows of a lane, up to one that only a newer release understands."""
+    waiting = list(OutboxRow.objects.filter(lane=lease.key).order_by("id")[:BATCH])
+    known = list(takewhile(lambda row: row.schema <= SCHEMA, waiting))
+    if len(known) < len(waiting):
+        behind = OutboxRow.objects.filter(lane=lease.key, pk__gt=waiting[len(known)].pk)
+        lanes.put_off(behind.filter(schema__lte=SCHEMA), lease.now() + timedelta(seconds=BEHIND))
+    return known
 
 
-def plan(lease: lanes.Lease, rows: list[OutboxRow]) -> Iterator[Trip]:
+def plan(lease: lanes.Lease, waiting: list[OutboxRow]) -> Iterator[Trip]:
     """Yield the steps of a lane in order; all marks of one aggregate are one step."""
     steps: dict[object, list[OutboxRow]] = {}
-    for row in rows:
+    for row in waiting:
         steps.setdefault(row.aggregate if row.kind == Kind.MARK else row.pk, []).append(row)
+    is_whole = len(waiting) < BATCH
     for step in steps.values():
-        following = [row for row in rows if row.pk > step[0].pk and row not in step]
-        yield Trip(lease, step[0].aggregate, step, following)
+        mine = {row.pk for row in step}
+        following = [row for row in waiting if row.pk > step[0].pk and row.pk not in mine]
+        yield Trip(lease, step[0].aggregate, step, following, is_whole=is_whole)
 
 
 def _handler(row: OutboxRow) -> Callable[[Trip], None]:
@@ -142,6 +198,8 @@ def _handler(row: OutboxRow) -> Callable[[Trip], None]:
         return deliver_event
     if row.kind == Kind.ERASE:
         return deliver_erasure
+    if row.kind == Kind.EXPIRE:
+        return deliver_expiry
     if row.kind == Kind.LINK:
         return deliver_link
     role = row.aggregate.split(":", 1)[0]
@@ -154,24 +212,25 @@ def _make(trip: Trip) -> bool:
         _bury(trip, RuntimeError("it ended its worker several times"))
         return True
     # Counted before any work is done: what never comes to an outcome is found by this.
-    OutboxRow.objects.filter(pk__in=trip.ids).update(claims=F("claims") + 1)
+    statements.change(statements.COUNT_CLAIM, trip.ids)
     try:
         _forward(trip)
         _handler(trip.row)(trip)
     except NotYet as later:
         _come_back(trip, later.until)
+        wake.snooze.note((later.until - trip.lease.now()).total_seconds())
+    except LeaseTaken:
+        trip.repair()
     except LeaseRanOut:
         _come_back(trip, clock.now())
     except TalonConfigurationError as error:
         logger.error("%s", error)
-        _come_back(trip, clock.now() + timedelta(seconds=UNCONFIGURED))
+        _come_back(trip, clock.now() + timedelta(seconds=claim.UNCONFIGURED))
     except (OperationalError, InterfaceError) as error:
-        logger.warning("%s met %s at the database.", trip.aggregate, type(error).__name__)
-        _come_back(trip, clock.now() + timedelta(seconds=backoff.jitter(trip.row.attempts)))
-        OutboxRow.objects.filter(pk__in=trip.ids).update(attempts=F("attempts") + 1)
+        _met_the_database(trip, error)
     except Exception as error:
         if type(error).__name__ == SOFT_TIME_LIMIT:
-            _come_back(trip, clock.now())
+            _cut_short(trip)
             raise
         return _failed(trip, error)
     else:
@@ -180,14 +239,39 @@ def _make(trip: Trip) -> bool:
     return False
 
 
+def _met_the_database(trip: Trip, error: Exception) -> None:
+    logger.warning("%s met %s at the database.", trip.aggregate, type(error).__name__)
+    if trip.once:
+        _bury(trip, error)  # its row is gone, and nobody knows whether it arrived
+    _come_back(trip, clock.now() + timedelta(seconds=backoff.jitter(trip.row.attempts)))
+    OutboxRow.objects.filter(pk__in=trip.ids).update(attempts=F("attempts") + 1)
+
+
+def _cut_short(trip: Trip) -> None:
+    """Leave the rows for another turn; Talon.One may still be at work on a call."""
+    _come_back(trip, clock.now())
+    if trip.once:
+        _bury(trip, TimeoutError("the worker's time was up during the call"))
+    if trip.called:
+        _make_good(trip)
+        lanes.block([trip.lease.key, *trip.held], conf.HOLD, Why.HOLD)
+
+
+def _make_good(trip: Trip) -> None:
+    """Send again what another worker sent while our call, whose outcome is unknown, went on."""
+    if not lanes.is_still_ours(trip.lease):
+        trip.repair()
+
+
 def _heal(trip: Trip) -> None:
-    """Take back the dead letter of a cart or customer that has now been delivered."""
-    if trip.row.kind == Kind.MARK:
-        _waiting_letters(trip.aggregate).delete()
+    """Take back the dead letter of what has now been delivered."""
+    may_have_some = trip.standing is None or trip.standing.has_letters
+    if trip.row.kind in _SAYS_IT_AGAIN and may_have_some:
+        _waiting_letters(trip.row).delete()
 
 
-def _waiting_letters(aggregate: str) -> models.QuerySet[DeadLetter]:
-    return DeadLetter.objects.filter(kind=Kind.MARK, aggregate=aggregate, replayed_at=None)
+def _waiting_letters(row: OutboxRow) -> models.QuerySet[DeadLetter]:
+    return DeadLetter.objects.waiting().filter(kind=row.kind, aggregate=row.aggregate)
 
 
 def _forward(trip: Trip) -> None:
@@ -213,8 +297,7 @@ def _linked_cart(trip: Trip) -> str:
 def _come_back(trip: Trip, until: datetime) -> None:
     """Leave the lane's rows for later; this was an outcome, so the claim does not count."""
     OutboxRow.objects.filter(lane=trip.lease.key).update(claims=0)
-    rows = OutboxRow.objects.filter(lane=trip.lease.key, due_at__lt=until)
-    rows.update(due_at=until)
+    lanes.put_off(OutboxRow.objects.filter(lane=trip.lease.key), until)
     OutboxRow.objects.filter(pk__in=trip.ids, due_at__gt=until).update(due_at=until)
 
 
@@ -222,13 +305,18 @@ def _failed(trip: Trip, error: Exception) -> bool:
     """Do what the error asks for; return whether the lane can go on."""
     verdict = backoff.judge(error, trip.row.attempts)
     if trip.app is not None:
-        endpoint.note(trip.app, verdict, error)
+        endpoint.note(trip.app, verdict, error, trip.began)
+    if verdict.is_dead or (trip.once and getattr(error, "ambiguous", False)):
+        _bury(trip, error)  # what may have arrived, and must not arrive twice, is not sent again
     if verdict.is_dead:
-        _bury(trip, error)
         return True
+    if getattr(error, "ambiguous", False):
+        _make_good(trip)
     changes = {"claims": 0, **({"attempts": F("attempts") + 1} if verdict.counts else {})}
     OutboxRow.objects.filter(pk__in=trip.ids).update(**changes)
-    if verdict.lane_delay:
+    if verdict.lane_delay and verdict.why == Why.BACKOFF:
+        lanes.back_off(trip.lease.key, verdict.lane_delay, trip.waiting())
+    elif verdict.lane_delay:
         lanes.block([trip.lease.key, *trip.held], verdict.lane_delay, verdict.why)
     return False
 
@@ -248,9 +336,11 @@ def _bury(trip: Trip, error: Exception) -> None:
         reason=reason(error)[:500],
         pointers=[[detail.pointer, detail.title] for detail in getattr(error, "errors", [])],
     )
-    if row.kind == Kind.MARK:
-        _waiting_letters(row.aggregate).delete()
+    if row.kind in _SAYS_IT_AGAIN:
+        _waiting_letters(row).delete()
     letter.save()
+    if trip.standing is not None:
+        trip.standing.has_letters = True
     answers.forget(trip.ids)
     if row.kind == Kind.ERASE:
         Erasure.objects.filter(pk=(row.payload or {}).get("erasure", 0)).update(
@@ -264,8 +354,5 @@ def reason(error: Exception) -> str:
     """Return what may be shown of an error: a stranger's message may hold personal data."""
     if isinstance(error, _SAFE):
         return str(error)
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f" at {place.tb_frame.f_globals.get('__name__')}:{place.tb_lineno}" if place else ""
-    return f"{type(error).__name__}{where}" if where else f"{type(error).__name__}: {error}"
+    found = places(error)
+    return type(error).__name__ + (f" at {found[-1]}" if found else f": {error}")

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from django.db import connections
 from django.db.models import F
 from django.utils import timezone
 
-from django_talon.client import IntegrationClient
+from django_talon.client import IntegrationClient, TalonAuthError
 from django_talon.conf import Application, applications, conf
 from django_talon.models import Endpoint, OutboxRow
-from django_talon.models.outbox import Health
-from django_talon.outbox import clock
+from django_talon.models.outbox import Health, Kind
+from django_talon.outbox import clock, transactions
 from django_talon.outbox.backoff import BREAKER, Verdict, breaker_delay
 
 #: Seconds beside the call's own time after which a probe is taken for lost.
 PROBE_MARGIN = 5.0
+#: Seconds after which a worker looks again whether an operator's pause has ended.
+PAUSE = 60.0
 
-_clients: dict[tuple[str, tuple[float, float], float], IntegrationClient] = {}
+logger = logging.getLogger("django_talon")
+
+_clients: dict[tuple[str, str, tuple[float, float], float], IntegrationClient] = {}
 
 
 def client(app: Application) -> IntegrationClient:
     """Return this process's client of an Application; a changed key gets a new one."""
     timeout = (float(conf.TIMEOUT[0]), float(conf.TIMEOUT[1]))
-    name = (app.endpoint, timeout, float(conf.DEADLINE))
+    name = (app.endpoint, app.dialect, timeout, float(conf.DEADLINE))
     if name not in _clients:
         _clients[name] = IntegrationClient(
-            app.base_url, api_key=app.api_key, timeout=timeout, deadline=name[2]
+            app.base_url,
+            api_key=app.api_key,
+            dialect=app.dialect,
+            timeout=timeout,
+            deadline=name[3],
         )
     return _clients[name]
 
@@ -38,10 +48,57 @@ def row_of(app: Application) -> Endpoint | None:
     return Endpoint.objects.filter(key=app.endpoint).first()
 
 
+def is_stopped(app: Application) -> bool:
+    """Return whether an operator paused the Application, with this key or one before it."""
+    return Endpoint.objects.filter(application=app.alias).exclude(stopped_at=None).exists()
+
+
+def in_force(app: Application) -> Application:
+    """Return the Application with the first of its keys that Talon.One has not refused."""
+    if not app.other_keys:
+        return app
+    found = by_key(app)
+    names = [one.endpoint for one in found]
+    rows = Endpoint.objects.filter(health=Health.REFUSED, key__in=names)
+    refused = set(rows.values_list("key", flat=True))
+    return next((one for one in found if one.endpoint not in refused), found[0])
+
+
+def by_key(app: Application) -> list[Application]:
+    """Return the Application once with each of its keys, in their order."""
+    keys = (app.api_key, *app.other_keys)
+    return [replace(app, api_key=key, other_keys=()) for key in keys]
+
+
+def fall_over(app: Application, refused: Application, error: TalonAuthError) -> Application:
+    """Note that a key was refused, and return the Application with the one after it.
+
+    Raises the error again if it was the last.
+    """
+    found = by_key(app)
+    place = found.index(refused) + 1
+    if place == len(found):
+        raise error
+    _make_row(refused)
+    _rest(refused, Health.REFUSED, 0.0, error)
+    logger.error(
+        "Talon.One refuses an API key of %r; the next one is tried. Take the refused key out of"
+        " the settings.",
+        app.alias,
+    )
+    return found[place]
+
+
 def is_usable(app: Application) -> bool:
     """Return whether a call is worth a shopper's time."""
-    row = row_of(app)
-    return row is None or row.health == Health.HEALTHY
+    own = in_force(app).endpoint
+    rows = list(Endpoint.objects.filter(application=app.alias))
+    return not any(_is_resting(row, own) for row in rows)
+
+
+def _is_resting(row: Endpoint, own: str) -> bool:
+    """Whether a row keeps its Application from being called; ``own`` is the key in force."""
+    return row.stopped_at is not None or (row.key == own and row.health != Health.HEALTHY)
 
 
 @dataclass
@@ -53,6 +110,15 @@ class Standing:
     resting: dict[str, datetime] = field(default_factory=dict)
     #: Key of an endpoint -> until when the right to probe it is this worker's.
     probes: dict[str, datetime] = field(default_factory=dict)
+    #: No endpoint has failed of late, so a success is no news.
+    is_sound: bool = False
+    #: Whether dead letters wait that a success could take back.
+    has_letters: bool = True
+
+
+def sound() -> Standing:
+    """Return the standing while no endpoint has failed of late: all may be called."""
+    return Standing(usable=[app.alias for app in applications()], is_sound=True)
 
 
 def look(aliases: Collection[str], now: datetime) -> Standing:
@@ -64,8 +130,12 @@ def look(aliases: Collection[str], now: datetime) -> Standing:
     for app in applications():
         if app.alias not in aliases and "" not in aliases:
             continue
-        row = row_of(app)
-        if row is None or row.health == Health.HEALTHY:
+        own = in_force(app).endpoint
+        rows = list(Endpoint.objects.filter(application=app.alias))
+        row = next((one for one in rows if one.key == own), None)
+        if any(one.stopped_at is not None for one in rows):
+            found.resting[app.alias] = now + timedelta(seconds=PAUSE)
+        elif row is None or row.health == Health.HEALTHY:
             found.usable.append(app.alias)
         elif (until := _win_probe(row, now)) is not None:
             found.usable.append(app.alias)
@@ -96,10 +166,15 @@ def _next_try(row: Endpoint, now: datetime) -> datetime:
     return row.until if row.until and row.until > now else soon
 
 
-def succeeded(app: Application) -> None:
-    """Note an answer: the endpoint is healthy, and what waited for it is due again."""
+def succeeded(app: Application, began: datetime) -> None:
+    """Note an answer: the endpoint is healthy, and what waited for it is due again.
+
+    A call that began before Talon.One asked for a pause says nothing of its end.
+    """
     row = row_of(app)
     if row is None or (row.health == Health.HEALTHY and not row.failures):
+        return
+    if _is_older(row, began):
         return
     Endpoint.objects.filter(key=row.key).update(
         health=Health.HEALTHY, failures=0, until=None, reason="", changed_at=timezone.now()
@@ -108,16 +183,39 @@ def succeeded(app: Application) -> None:
         OutboxRow.objects.filter(due_at=row.until).update(due_at=clock.now())
 
 
-def note(app: Application, verdict: Verdict, error: Exception) -> None:
-    """Note what an error says of the endpoint; a refusal of one row is an answer, too."""
-    if verdict.health is not None or verdict.suspicious:
+def _is_older(row: Endpoint, began: datetime) -> bool:
+    """Whether a call began before the pause in which the endpoint is."""
+    return row.health == Health.PAUSED and began < row.changed_at
+
+
+def note(
+    app: Application, verdict: Verdict, error: Exception, began: datetime | None = None
+) -> None:
+    """Note what an error says of the endpoint; a refusal of one row is an answer, too.
+
+    ``began`` is when the call began, by default now.
+    """
+    app, began = in_force(app), began or timezone.now()
+    row = row_of(app)
+    if row is not None and _is_older(row, began):
+        if verdict.health == Health.PAUSED:
+            _lengthen(row, verdict.endpoint_delay)
+    elif verdict.health is not None or verdict.suspicious:
         _failed(app, verdict, error)
     elif getattr(error, "status", None):
-        succeeded(app)
+        succeeded(app, began)
+
+
+def _lengthen(row: Endpoint, delay: float) -> None:
+    """Let a pause end later, if another answer asks for that; never sooner."""
+    until = clock.now() + timedelta(seconds=delay)
+    longer = Endpoint.objects.filter(key=row.key, until__lt=until)
+    if row.until is not None and longer.update(until=until):
+        OutboxRow.objects.filter(due_at=row.until).update(due_at=until)
 
 
 def _failed(app: Application, verdict: Verdict, error: Exception) -> None:
-    Endpoint.objects.bulk_create([_fresh(app)], ignore_conflicts=True)
+    _make_row(app)
     rows = Endpoint.objects.filter(key=app.endpoint)
     rows.update(failures=F("failures") + 1)
     failures = rows.values_list("failures", flat=True).first() or 1
@@ -127,8 +225,9 @@ def _failed(app: Application, verdict: Verdict, error: Exception) -> None:
         _rest(app, Health.FAILING, breaker_delay(failures), error)
 
 
-def _fresh(app: Application) -> Endpoint:
-    return Endpoint(key=app.endpoint, application=app.alias, base_url=app.base_url)
+def _make_row(app: Application) -> None:
+    row = Endpoint(key=app.endpoint, application=app.alias, base_url=app.base_url)
+    Endpoint.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def _rest(app: Application, health: Health, delay: float, error: Exception) -> None:
@@ -140,6 +239,33 @@ def _rest(app: Application, health: Health, delay: float, error: Exception) -> N
     if before is not None:
         # Rows that were put behind the probe follow its outcome.
         OutboxRow.objects.filter(due_at=before).update(due_at=until)
+
+
+def pause(app: Application, operator: str, reason: str) -> bool:
+    """Stop all calls to an Application until `resume`; ``False`` if they were stopped already.
+
+    Calls under way end as they do. What is marked meanwhile waits.
+    """
+    if is_stopped(app):
+        return False
+    _make_row(app)
+    changes = {"stopped_by": operator[:190], "stopped_reason": reason[:255]}
+    stopped = Endpoint.objects.filter(key=app.endpoint, stopped_at=None)
+    return bool(stopped.update(stopped_at=timezone.now(), **changes))
+
+
+def resume(app: Application) -> bool:
+    """End an operator's pause; ``False`` if there was none. What waited for it is due again."""
+    rows = Endpoint.objects.filter(application=app.alias).exclude(stopped_at=None)
+    if not rows.update(stopped_at=None, stopped_by="", stopped_reason=""):
+        return False
+    now = clock.now()
+    waiting = OutboxRow.objects.filter(application__in=["", app.alias], due_at__gt=now)
+    # The second sweep of an erasure has to keep its distance from the first.
+    waiting = waiting.exclude(kind=Kind.ERASE)
+    waiting.filter(due_at__lte=now + timedelta(seconds=PAUSE)).update(due_at=now)
+    transactions.ring_after_commit(connections[clock.outbox_alias()])
+    return True
 
 
 def put_behind(alias: str, lanes: Sequence[str], until: datetime) -> None:

@@ -7,23 +7,37 @@ from datetime import timedelta
 from django.db import transaction
 
 from django_talon.client import CustomerInventory, TalonRejected
-from django_talon.conf import Application, application, applications, conf
-from django_talon.models import CustomerProfile, CustomerSession, Erasure, OutboxRow
+from django_talon.conf import (
+    Application,
+    TalonConfigurationError,
+    application,
+    applications,
+    conf,
+    environment_of,
+)
+from django_talon.models import CustomerSession, Erasure, OutboxRow
 from django_talon.models.identity import SessionState
 from django_talon.models.outbox import Kind
-from django_talon.outbox import answers, clock, lanes
+from django_talon.outbox import answers, clock, erasure_log, scrub
+from django_talon.outbox.scrub import Person
 from django_talon.outbox.session_steps import cancel
 from django_talon.outbox.trip import NotYet, Trip
 from django_talon.signals import customer_erased
+
+#: What the end of an erasure writes; `withheld` and the lifting belong to others.
+PROVED = ["status", "second_sweep_at", "confirmed_at", "proof", "profile_id", "customer"]
 
 
 def deliver_erasure(trip: Trip) -> None:
     """Make the next sweep of an erasure."""
     erasure = Erasure.objects.filter(pk=(trip.row.payload or {}).get("erasure", 0)).first()
-    if erasure is None or erasure.status == Erasure.Status.DONE:
+    if erasure is None or erasure.is_finished:
         answers.forget(trip.ids)
         return
-    app = _application(trip.row, erasure)
+    if erasure.logged_at is None:
+        erasure_log.append([erasure], "requested")
+    app = _application(erasure)
+    trip.customers = None  # the row of the customer's lane is deleted at the end
     with trip.customer(app, erasure.profile_id):
         _cancel_open_sessions(trip, erasure)
         _delete(trip, app, erasure.profile_id)
@@ -34,22 +48,32 @@ def deliver_erasure(trip: Trip) -> None:
         _done(trip, erasure, proof)
 
 
-def _application(row: OutboxRow, erasure: Erasure) -> Application:
-    """Return any Application of the environment: they share the profiles."""
+def _application(erasure: Erasure) -> Application:
+    """Return any Application of the environment: they share the profiles.
+
+    Raises `TalonConfigurationError` if there is none: the data is at no other place.
+    """
     for app in applications():
         if app.environment == erasure.environment:
             return app
-    return application(row.application)
+    raise TalonConfigurationError(
+        f"An erasure waits for the environment {erasure.environment!r}, and no usable Application"
+        " in TALON_ONE is there. If that deployment has a new address, set ENVIRONMENT to this"
+        " name; if it is another deployment, add an Application at the old one until the proof is"
+        " stored; or lift the erasure."
+    )
 
 
 def _cancel_open_sessions(trip: Trip, erasure: Erasure) -> None:
+    # Of some no answer ever came: Talon.One may have them all the same.
     open_ones = CustomerSession.objects.filter(
-        profile_id=erasure.profile_id, state=SessionState.OPEN
+        profile_id=erasure.profile_id, state__in=(SessionState.NEW, SessionState.OPEN)
     )
     for session in open_ones:
-        app = application(session.application)
-        if app.environment == erasure.environment and not _is_about_to_close(session):
-            cancel(trip, app, session)
+        # What the settings do not name any more may be there: it raises, and is told.
+        is_there = environment_of(session.application) in ("", erasure.environment)
+        if is_there and not _is_about_to_close(session):
+            cancel(trip, application(session.application), session)
 
 
 def _is_about_to_close(session: CustomerSession) -> bool:
@@ -86,21 +110,19 @@ def _swept(erasure: Erasure) -> None:
     now = clock.now()
     erasure.status = Erasure.Status.SWEPT
     erasure.first_sweep_at = erasure.first_sweep_at or now
-    erasure.save()
+    erasure.save(update_fields=["status", "first_sweep_at"])
     raise NotYet(now + timedelta(seconds=conf.LEASE + conf.HOLD))
 
 
 def _done(trip: Trip, erasure: Erasure, proof: dict[str, object]) -> None:
-    profile_id = erasure.profile_id
+    person = Person(erasure.profile_id, erasure.customer)
     erasure.status = Erasure.Status.DONE
     erasure.second_sweep_at = erasure.confirmed_at = clock.now()
     erasure.proof = proof
-    erasure.profile_id = ""
-    known = CustomerProfile.objects.filter(environment=erasure.environment, profile_id=profile_id)
+    erasure.profile_id = erasure.customer = ""
     with transaction.atomic(using=clock.outbox_alias()):
-        erasure.save()
-        known.delete()
-        CustomerSession.objects.filter(profile_id=profile_id).update(profile_id="")
-        lanes.forget(lanes.profile_lane(erasure.environment, profile_id))
+        erasure.save(update_fields=PROVED)
+        scrub.finish(person, erasure.environment)
         answers.forget(trip.ids)
+        erasure_log.after_commit([erasure], "done")
     customer_erased.send_robust(sender=Erasure, erasure=erasure)

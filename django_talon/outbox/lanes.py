@@ -7,15 +7,17 @@ every database can do. Nobody waits for a lease.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from django_talon.conf import conf
 from django_talon.models import Lane, OutboxRow
-from django_talon.outbox import clock
+from django_talon.models.outbox import Why
+from django_talon.outbox import clock, statements
 
 #: Lanes of customers hold no rows: they only keep calls about one person apart.
 PROFILE = "profile:"
@@ -45,39 +47,50 @@ def profile_lane(environment: str, profile_id: str) -> str:
     return f"{PROFILE}{environment}:{profile_id}"[:255]
 
 
-def acquire(key: str, now: datetime) -> Lease | None:
-    """Take a lane if it is free and not blocked; return ``None`` otherwise."""
+def acquire(key: str, now: datetime, *, over_backoff: bool = False) -> Lease | None:
+    """Take a lane if it is free and not blocked; return ``None`` otherwise.
+
+    ``over_backoff`` is for new work, which need not sleep out an old backoff.
+    """
+    if lease := compete(key, now, over_backoff=over_backoff):
+        return lease
+    # Made empty and then competed for: a row made already owned could have two owners.
+    Lane.objects.bulk_create([Lane(key=key)], ignore_conflicts=True)
+    return compete(key, now, over_backoff=over_backoff)
+
+
+def compete(key: str, now: datetime, *, over_backoff: bool = False) -> Lease | None:
+    """Take a lane that has a row already, by compare-and-set."""
     lease = Lease(
         key=key,
         token=uuid4(),
         until=now + timedelta(seconds=conf.LEASE),
         expires=time.monotonic() + conf.LEASE,
     )
-    if _compete(lease, now):
-        return lease
-    # Made empty and then competed for: a row made already owned could have two owners.
-    made = Lane.objects.bulk_create([Lane(key=key)], ignore_conflicts=True)
-    return lease if made and _compete(lease, now) else None
-
-
-def _compete(lease: Lease, now: datetime) -> bool:
-    free = Q(token=None) | Q(lease_until__lte=now)
-    open_ = Q(blocked_until=None) | Q(blocked_until__lte=now)
-    return bool(
-        Lane.objects.filter(free & open_, key=lease.key).update(
-            token=lease.token, lease_until=lease.until, served_at=now
-        )
+    stepped_over = Why.BACKOFF if over_backoff else "nothing"
+    won = statements.change(
+        statements.LEASE, lease.token, lease.until, now, key, now, now, str(stepped_over)
     )
+    return lease if won else None
 
 
-def release(lease: Lease) -> bool:
-    """Give a lane back; return ``False`` if the lease had run out and was taken over."""
-    ours = Lane.objects.filter(key=lease.key, token=lease.token).update(
-        token=None, lease_until=None
+def release(lease: Lease, *customers: Lease) -> bool:
+    """Give a lane back, with those of customers that were taken on the way.
+
+    Returns ``False`` if a lease had run out and was taken over.
+    """
+    held = [lease, *customers]
+    ours = statements.change(
+        statements.RELEASE, [each.token for each in held], [each.key for each in held]
     )
-    if ours and not lease.key.startswith(PROFILE):
+    if not lease.key.startswith(PROFILE):
         _bring_forward(lease.key, lease.until, lease.now())
-    return bool(ours)
+    return ours == len(held)
+
+
+def is_still_ours(lease: Lease) -> bool:
+    """Whether nobody took the lane over; within a transaction, nobody can until its end."""
+    return bool(statements.change(statements.CONFIRM, lease.token, lease.key))
 
 
 def forget(key: str) -> None:
@@ -88,20 +101,32 @@ def forget(key: str) -> None:
 def block(keys: list[str], seconds: float, why: str) -> None:
     """Keep lanes closed for some seconds, and move their rows behind that."""
     until = clock.now() + timedelta(seconds=seconds)
+    _close(keys, until, why)
+    put_off(OutboxRow.objects.filter(lane__in=keys), until)
+
+
+def back_off(key: str, seconds: float, rows: QuerySet[OutboxRow]) -> None:
+    """Keep a lane closed for rows that failed; what comes later need not wait for them."""
+    until = clock.now() + timedelta(seconds=seconds)
+    _close([key], until, Why.BACKOFF)
+    put_off(rows, until)
+
+
+def _close(keys: list[str], until: datetime, why: str) -> None:
     Lane.objects.filter(key__in=keys).filter(
         Q(blocked_until=None) | Q(blocked_until__lt=until)
     ).update(blocked_until=until, why=why)
-    OutboxRow.objects.filter(lane__in=keys, due_at__lt=until).update(due_at=until)
 
 
-def blocked_until(key: str) -> datetime | None:
-    """Return until when a lane is leased or blocked; ``None`` if it is free."""
-    lane = Lane.objects.filter(key=key).first()
-    if lane is None:
-        return None
-    ends = [lane.blocked_until, lane.lease_until if lane.token else None]
-    now = clock.now()
-    return max((end for end in ends if end and end > now), default=None)
+def put_off(rows: QuerySet[OutboxRow], until: datetime) -> None:
+    """Let rows be due no sooner than ``until``."""
+    rows.filter(due_at__lt=until).update(due_at=until)
+
+
+def ends(lane: Lane, now: datetime) -> dict[str, datetime]:
+    """Return when the ``lease`` and the ``block`` of a lane end, where they have not yet."""
+    found = {"lease": lane.lease_until if lane.token else None, "block": lane.blocked_until}
+    return {name: end for name, end in found.items() if end and end > now}
 
 
 def block_of(key: str) -> datetime | None:
@@ -109,20 +134,21 @@ def block_of(key: str) -> datetime | None:
     return Lane.objects.filter(key=key).values_list("blocked_until", flat=True).first()
 
 
-def postpone(key: str) -> None:
-    """Move the rows of a lane that somebody else holds behind its lease or block.
+def postpone(busy: Mapping[str, datetime], now: datetime) -> None:
+    """Move the due rows of lanes that somebody else holds behind their lease or block.
 
-    So the head of the due rows stays clean. If the lane was released while
-    this ran, even if it was taken again, the rows are brought back: neither
-    order of the two loses them.
+    One UPDATE for all of them. If a lane was released while this ran, even if
+    it was taken again, its rows are brought back: neither order of the two
+    loses them.
     """
-    until = blocked_until(key)
-    if until is None:
+    if not busy:
         return
-    OutboxRow.objects.filter(lane=key, due_at__lt=until).update(due_at=until)
-    if blocked_until(key) != until:
-        _bring_forward(key, until, clock.now())
+    statements.change_each(statements.POSTPONE, busy, now)
+    known = Lane.objects.in_bulk(list(busy))
+    for key, until in busy.items():
+        if key not in known or until not in ends(known[key], now).values():
+            _bring_forward(key, until, clock.now())
 
 
 def _bring_forward(key: str, until: datetime, now: datetime) -> None:
-    OutboxRow.objects.filter(lane=key, due_at=until).update(due_at=now)
+    statements.change(statements.BRING_FORWARD, now, key, until)

@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django_talon.conf import Application, TalonConfigurationError, application, conf, route
 from django_talon.models import CodeEntry, CustomerSession, Erasure, Installation
 from django_talon.models.identity import SessionState, new_integration_id
+from django_talon.shop import values
 from django_talon.shop.adapter import Adapter
 from django_talon.shop.fingerprint import fingerprint
 from django_talon.shop.registry import adapter_of_key
@@ -57,7 +58,7 @@ def take_over(session: CustomerSession, order_key: str) -> None:
     """Let the order have its cart's session, entered codes included."""
     session.order = order_key
     session.cart_fingerprint = lines_fingerprint(session.cart)
-    session.save()
+    session.save(update_fields=["order", "cart_fingerprint"] if session.pk else None)
     CodeEntry.objects.filter(cart=session.cart).update(cart=order_key)
 
 
@@ -85,6 +86,11 @@ def application_of(session: CustomerSession | None, cart_or_order: Any) -> Appli
     return application(session.application if session else route(cart_or_order))
 
 
+def is_elsewhere(session: CustomerSession, cart: Any) -> bool:
+    """Whether the router gives the cart to another Application now, as for another currency."""
+    return not session.order and session.application != route(cart)
+
+
 def profile_id_of(
     adapter: Adapter, cart_or_order: Any, session: CustomerSession, environment: str
 ) -> str:
@@ -92,7 +98,7 @@ def profile_id_of(
 
     Raises `SnapshotError` for an id that looks like an e-mail address.
     """
-    customer = adapter.customer_of(cart_or_order)
+    customer = adapter.known_customer_of(cart_or_order)
     if customer is None:
         return f"{GUEST}{session.integration_id}" if conf.GUESTS == "guest_id" else ""
     profile_id = checked_profile_id(adapter, customer)
@@ -104,12 +110,26 @@ def checked_profile_id(adapter: Adapter, customer: Any) -> str:
     return checked_id(adapter.profile_id(customer), type(adapter).__name__)
 
 
+#: Characters of a profile id that our tables have room for; Talon.One takes 1000.
+LONGEST_ID = 255
+
+
 def checked_id(profile_id: str, adapter_name: str) -> str:
-    """Return a profile id. Raises `SnapshotError` for an e-mail address."""
+    """Return a profile id. Raises `SnapshotError` for one that cannot be, or must not be."""
     if "@" in profile_id:
         raise SnapshotError(
             f"{adapter_name}.profile_id() gave an e-mail address. Addresses change and"
             " cannot be erased from ids: return the primary key or a UUID."
+        )
+    if not 0 < len(profile_id) <= LONGEST_ID or profile_id in {".", ".."}:
+        raise SnapshotError(
+            f"{adapter_name}.profile_id() gave an id of {len(profile_id)} characters. It has"
+            f" 1 to {LONGEST_ID}, and is not '.' or '..', which would be another path."
+        )
+    if profile_id != values.text(profile_id):
+        raise SnapshotError(
+            f"{adapter_name}.profile_id() gave an id with NUL or half a surrogate pair in it,"
+            " which cannot be sent."
         )
     return profile_id
 
@@ -140,10 +160,13 @@ def codes(key: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entries.order_by("pk").values_list("code", flat=True)))
 
 
-def request(snapshot: SessionSnapshot, state: str) -> dict[str, Any]:
+def request(
+    snapshot: SessionSnapshot, state: str, held: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Return the body of updateCustomerSessionV2: every field, empty ones too.
 
-    Talon.One merges: what is left out stays as it was.
+    Talon.One merges: what is left out stays as it was. ``held`` are the attributes
+    it has, with the kinds of their values: those that are gone are sent empty.
     """
     return {
         "customerSession": {
@@ -154,7 +177,7 @@ def request(snapshot: SessionSnapshot, state: str) -> dict[str, Any]:
             "additionalCosts": {
                 name: {"price": cost} for name, cost in snapshot.additional_costs.items()
             },
-            "attributes": dict(snapshot.attributes),
+            "attributes": values.emptied(snapshot.attributes, held),
         }
     }
 
@@ -200,11 +223,11 @@ def moment(value: Any) -> datetime | None:
     raise TalonConfigurationError(f"TALON_ONE['SYNC_ORDERS_SINCE'] is {value!r}, no moment.")
 
 
-#: What may follow what at Talon.One.
+#: What may follow what at Talon.One; the last two through calls of their own.
 TRANSITIONS = {
     SessionState.NEW: {"open", "closed"},
     SessionState.OPEN: {"open", "closed", "cancelled"},
-    SessionState.CLOSED: {"cancelled"},
-    SessionState.PARTIALLY_RETURNED: {"cancelled"},
+    SessionState.CLOSED: {"returned", "reopened", "cancelled"},
+    SessionState.PARTIALLY_RETURNED: {"returned", "cancelled"},
     SessionState.CANCELLED: set(),
 }

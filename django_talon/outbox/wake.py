@@ -21,6 +21,10 @@ logger = logging.getLogger("django_talon")
 DELIVER = "django_talon.tasks.deliver"
 #: At most five rings a second.
 INTERVAL = 0.2
+#: Seconds after which the sweep is as good as a wake-up.
+LONGEST_SNOOZE = 5.0
+#: Seconds by which a wake-up should rather be late than early, by whoever's clock.
+MARGIN = 0.1
 #: Seconds after which nobody needs to hear the ring any more.
 EXPIRES = 60.0
 
@@ -87,25 +91,67 @@ class Bell:
                 )
 
 
-def publish() -> None:
-    """Send the wake-up now. Raises whatever the broker's client raises."""
+def publish(countdown: float | None = None) -> None:
+    """Send the wake-up now. Raises whatever the broker's client raises.
+
+    A worker heeds it after ``countdown`` seconds, by default ``DEBOUNCE``.
+    """
     from celery import current_app
 
+    seconds = conf.DEBOUNCE if countdown is None else countdown
     current_app.send_task(
         DELIVER,
-        countdown=conf.DEBOUNCE,
-        expires=conf.DEBOUNCE + EXPIRES,
+        countdown=seconds,
+        expires=seconds + EXPIRES,
         retry=False,
         ignore_result=True,
     )
 
 
+class Snooze:
+    """For how long the workers of this process have put off what they could not do yet.
+
+    The last wake-up may have come and gone by then, and the sweep takes its time.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        #: The first and the last of it, by the monotonic clock.
+        self._ends: list[float] = []
+
+    def note(self, seconds: float) -> None:
+        """Say that something is due again in so many seconds; a long time is the sweep's."""
+        if seconds <= LONGEST_SNOOZE:
+            with self._lock:
+                ends = sorted([*self._ends, time.monotonic() + seconds])
+                self._ends = list(dict.fromkeys([ends[0], ends[-1]]))
+
+    def take(self) -> float | None:
+        """Return the seconds until the first of it is due, then until the last of it."""
+        with self._lock:
+            if not self._ends:
+                return None
+            first, self._ends = self._ends[0], self._ends[1:]
+        return max(first - time.monotonic(), 0.0) + MARGIN
+
+
+snooze = Snooze()
 _bell = Bell()
 
 
 def ring() -> None:
     """Wake a worker soon, without waiting for the broker."""
     _bell.ring()
+
+
+def come_back() -> None:
+    """Wake a worker when what was put off for a moment is due; a lost wake costs latency only."""
+    seconds = snooze.take()
+    if seconds is not None:
+        try:
+            publish(seconds)
+        except Exception as error:  # noqa: BLE001  the broker is in trouble; the sweep comes
+            logger.debug("No wake-up for what was put off (%s).", type(error).__name__)
 
 
 @atexit.register

@@ -20,8 +20,9 @@ from django_talon.conf import conf
 from django_talon.shop import paths, values
 from django_talon.shop.snapshots import ItemSnapshot, SnapshotError
 
-#: What ``item`` must say; ``category`` and ``attributes`` are optional.
+#: What ``item`` must say, and what it may.
 ITEM_KEYS = ("sku", "name", "price", "quantity")
+MORE_ITEM_KEYS = ("category", "attributes", "returned")
 
 Paths = Mapping[str, Any]
 
@@ -47,37 +48,69 @@ class Adapter:
     order_items = ""
     #: From the order to its status.
     order_state = "status"
-    #: Status -> ``"closed"`` or ``"cancelled"``. Any other status is open.
+    #: Status -> ``"closed"``, ``"cancelled"`` or ``"reopened"``. Any other status is open,
+    #: and leaves a session that was closed as it is.
     order_states: Mapping[str, str] = {}
     #: From the order to the time it was made; found by itself where there is just one.
     order_created = ""
+    #: Date-time fields that change with the row, where there are some: what changed
+    #: lately is looked at first by ``talon_reconcile``.
+    cart_updated = ""
+    order_updated = ""
+    customer_updated = ""
     #: Where a cart line has its ``sku``, ``name``, ``price`` and ``quantity``, and
-    #: optionally ``category`` and ``attributes`` (a dict of paths).
+    #: optionally ``category``, ``attributes`` (a dict of paths) and, on order lines,
+    #: ``returned``: how many units of it were given back so far.
     item: Paths = {}
     #: The same for an order line, where it differs.
     order_item: Paths = {}
     #: ``"major"`` (12.50) or ``"minor"`` (1250) units of the currency.
     price_unit = "major"
-    #: Attribute at Talon.One -> path. Only these leave the shop.
+    #: Attribute at Talon.One -> path, or function of the row. Only these leave the shop.
     cart_attributes: Paths = {}
     order_attributes: Paths = {}
     customer_attributes: Paths = {}
+    #: Other models that belong to a cart, an order or a customer: ``"app.Model"`` -> the
+    #: foreign keys that lead there, such as ``{"shop.LineOption": "line.cart"}``.
+    watch: Mapping[str, str] = {}
     #: A save of nothing but these fields is not news.
     ignore_fields: frozenset[str] | set[str] = frozenset({"last_login"})
 
     # What it means: override these.
 
     def state(self, order: Any) -> str:
-        """Return ``"open"``, ``"closed"`` or ``"cancelled"``. Runs at a save: no query."""
+        """Return ``"open"``, ``"closed"``, ``"cancelled"`` or ``"reopened"``.
+
+        Runs at a save: no query.
+        """
         return self.order_states.get(paths.resolve(order, self.order_state), "open")
 
     def profile_id(self, customer: Any) -> str:
         """Return the integration id: stable, opaque, never an e-mail address."""
         return f"{conf.ID_PREFIX}{customer.pk}"
 
+    def may_be_sent(self, customer: Any) -> bool:
+        """Return whether a customer consents to be known; ``False`` makes a guest of them.
+
+        Their carts go without their id and attributes, their profile and events not at all.
+        """
+        return True
+
     def additional_costs(self, cart_or_order: Any) -> Mapping[str, Any]:
         """Return the costs beside the lines: API name -> amount, such as shipping."""
         return {}
+
+    def returned_quantities(self, order: Any) -> Mapping[str, Any]:
+        """Return key of a line -> units of it that were given back so far, in all.
+
+        The keys are those of `items`. Units that were never bought, or that are taken
+        again, cannot be told: they become a dead letter.
+        """
+        path = self.item_mapping(order).get("returned")
+        if not path:
+            return {}
+        lines = self._lines(order, [path])
+        return {str(line.pk): paths.resolve(line, path) for line in lines}
 
     def is_active(self, cart: Any) -> bool:
         """Return whether the cart is still one; ``False`` cancels its session."""
@@ -92,15 +125,24 @@ class Adapter:
 
     def items(self, cart_or_order: Any, currency: str) -> list[ItemSnapshot]:
         """Return the lines, in an order that does not change."""
-        ordered = self.role_of(cart_or_order) == "order" and not self.is_one_model
-        mapping = (self.order_item or self.item) if ordered else self.item
-        relation = self.order_items if ordered else self.cart_items
-        lines = getattr(cart_or_order, relation).order_by("pk")
-        joins = paths.joins(lines.model, flat(mapping))
-        if joins:  # without names, select_related() would follow every foreign key
-            lines = lines.select_related(*joins)
+        mapping = self.item_mapping(cart_or_order)
+        lines = self._lines(cart_or_order, flat(mapping))
         found = [self._item(line, mapping, currency) for line in lines]
         return [item for item in found if item.quantity]
+
+    def item_mapping(self, cart_or_order: Any) -> Paths:
+        """Return ``order_item`` for an order that has one, otherwise ``item``."""
+        return (self.order_item or self.item) if self._is_order(cart_or_order) else self.item
+
+    def _is_order(self, cart_or_order: Any) -> bool:
+        return self.role_of(cart_or_order) == "order" and not self.is_one_model
+
+    def _lines(self, cart_or_order: Any, names: Iterable[str]) -> models.QuerySet[Any]:
+        relation = self.order_items if self._is_order(cart_or_order) else self.cart_items
+        lines: models.QuerySet[Any] = getattr(cart_or_order, relation).order_by("pk")
+        joins = paths.joins(lines.model, names)
+        # Without names, select_related() would follow every foreign key.
+        return lines.select_related(*joins) if joins else lines
 
     def _item(self, line: Any, mapping: Paths, currency: str) -> ItemSnapshot:
         with naming(line):
@@ -119,14 +161,21 @@ class Adapter:
             )
 
     def attributes(self, instance: Any) -> dict[str, Any]:
-        """Return the attributes of a cart, an order or a customer."""
+        """Return the attributes of a cart, an order or a customer.
+
+        There are none of a customer who may not be sent, and none of their carts and orders.
+        """
         mapping = {
             "cart": self.cart_attributes,
             "order": self.order_attributes,
             "customer": self.customer_attributes,
         }
+        role = self.role_of(instance)
+        customer = instance if role == "customer" else self.customer_of(instance)
+        if customer is not None and not self.may_be_sent(customer):
+            return {}
         with naming(instance):
-            return read(instance, mapping[self.role_of(instance)])
+            return read(instance, mapping[role])
 
     def costs(self, cart_or_order: Any, currency: str) -> dict[str, Decimal]:
         """Return `additional_costs` as exact amounts in major units; ``None`` is left out."""
@@ -137,6 +186,16 @@ class Adapter:
                 for name, cost in costs
                 if cost is not None
             }
+
+    def returned(self, order: Any) -> dict[str, int]:
+        """Return `returned_quantities` in whole units; lines of which nothing came back are out."""
+        with naming(order):
+            found = {
+                str(key): values.quantity(units)
+                for key, units in self.returned_quantities(order).items()
+                if units is not None
+            }
+        return {key: units for key, units in found.items() if units}
 
     # Where it is: derived from the attributes.
 
@@ -202,14 +261,26 @@ class Adapter:
         model = self.model(role)
         if model is None:
             return None
-        return model._base_manager.using(using).filter(pk=pk).first()
+        rows = model._base_manager.using(using).filter(pk=pk)
+        path = self._customer_path(role)
+        joins = paths.joins(model, [f"{path}.pk"]) if path else []
+        return (rows.select_related(*joins) if joins else rows).first()
+
+    def _customer_path(self, role: str) -> str:
+        if role == "order":
+            return self.order_customer or self.cart_customer
+        return self.cart_customer if role == "cart" else ""
 
     def customer_of(self, cart_or_order: Any) -> Any:
         """Return the customer, or ``None`` for a guest."""
-        ordered = self.role_of(cart_or_order) == "order"
-        path = (self.order_customer or self.cart_customer) if ordered else self.cart_customer
+        path = self._customer_path(self.role_of(cart_or_order))
         with naming(cart_or_order):
             return paths.resolve(cart_or_order, path) if path else None
+
+    def known_customer_of(self, cart_or_order: Any) -> Any:
+        """Return the customer, or ``None`` for guests and those who may not be sent."""
+        customer = self.customer_of(cart_or_order)
+        return customer if customer is not None and self.may_be_sent(customer) else None
 
     def cart_pk_of(self, order: Any) -> Any:
         """Return the key of the cart an order came from without a query, or ``None``."""
@@ -218,39 +289,6 @@ class Adapter:
         field = paths.field_at(type(order), self.order_cart) if self.order_cart else None
         attname = getattr(field, "attname", "")
         return order.__dict__.get(attname) if attname else None
-
-    def parts(self) -> dict[type[models.Model], list[tuple[str, str]]]:
-        """Return the models whose rows belong to a cart, an order or a customer.
-
-        Each with the role of the owner and the column that holds the owner's key:
-        lines, and what attributes are read from, such as a user's profile row.
-        """
-        found: dict[type[models.Model], list[tuple[str, str]]] = {}
-        for role, name in self._part_names():
-            model = self.model(role)
-            relation = paths.field_at(model, name) if model else None
-            column = getattr(relation, "field", None)
-            if relation is None or column is None or not relation.auto_created:
-                continue
-            if column.target_field.primary_key:
-                found.setdefault(relation.related_model, []).append((role, column.attname))
-        return found
-
-    def _part_names(self) -> Iterable[tuple[str, str]]:
-        yield "cart", self.cart_items
-        if self.order and not self.is_one_model:
-            yield "order", self.order_items
-        for role, mapping in (
-            ("cart", self.cart_attributes),
-            ("order", self.order_attributes),
-            ("customer", self.customer_attributes),
-        ):
-            yield from {(role, path.split(".")[0]) for path in flat(mapping)}
-
-    def owners(self, model: type[models.Model]) -> list[tuple[str, str]]:
-        """Return role and column of the owners that a row of this model may have."""
-        parts = self.parts()
-        return [owner for base in model.__mro__ for owner in parts.get(base, [])]
 
     def created(self, order: Any) -> datetime | None:
         """Return when the order was made, or ``None`` where the shop does not say."""
@@ -277,14 +315,26 @@ def flat(mapping: Paths) -> Iterable[str]:
     for value in mapping.values():
         if isinstance(value, str):
             yield value
-        else:
+        elif not callable(value):
             yield from flat(value)
 
 
 def read(instance: Any, mapping: Paths) -> dict[str, Any]:
-    """Read a dict of paths; what is ``None`` is left out."""
-    found = {name: paths.resolve(instance, path) for name, path in mapping.items()}
-    return {name: values.attribute(value) for name, value in found.items() if value is not None}
+    """Read a dict of paths, or of functions of the row; what is ``None`` is left out.
+
+    Raises `ValueError` that names the attribute of a value which cannot be sent.
+    """
+    found = {name: _read_one(instance, name, path) for name, path in mapping.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _read_one(instance: Any, name: str, path: Any) -> Any:
+    value = path(instance) if callable(path) else paths.resolve(instance, path)
+    try:
+        return values.attribute(value)
+    except ValueError as error:
+        where = "" if callable(path) else f" ({path!r})"
+        raise ValueError(f"attribute {name!r}{where} {error}") from None
 
 
 def created_field(model: type[models.Model]) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from django_talon.shop.snapshots import ProfileSnapshot, SessionSnapshot
+from django_talon.shop.snapshots import ItemSnapshot, ProfileSnapshot, SessionSnapshot
 
 _encoder = msgspec.json.Encoder(decimal_format="number", order="deterministic")
 
@@ -34,9 +33,14 @@ def _normal(value: Any) -> Any:
     return str(value)
 
 
+def _sent(item: ItemSnapshot) -> dict[str, Any]:
+    """Return what is sent of a line: all but the shop's own name of it."""
+    return {name: value for name, value in vars(item).items() if name != "key"}
+
+
 def fingerprint(snapshot: SessionSnapshot | ProfileSnapshot) -> str:
     """Return 64 hex digits that change whenever what would be sent changes."""
-    content = asdict(snapshot)
-    for item in content.get("items", ()):
-        del item["key"]  # the shop's own name of the line, which is not sent
+    content = dict(vars(snapshot))
+    if "items" in content:
+        content["items"] = [_sent(item) for item in content["items"]]
     return hashlib.sha256(_encoder.encode(_normal(content))).hexdigest()

@@ -47,6 +47,11 @@ class SessionSnapshot:
     def subtotal(self) -> Decimal:
         return sum((item.total for item in self.items), Decimal(0))
 
+    @property
+    def total(self) -> Decimal:
+        """What lines and costs come to before discounts."""
+        return self.subtotal + sum(self.additional_costs.values(), Decimal(0))
+
 
 @dataclass(frozen=True)
 class ProfileSnapshot:

@@ -77,7 +77,7 @@ class Caller:
         )
         url = path + paths.query(params) if params else path
         outgoing = Outgoing(operation.name, operation.method, url, headers, body)
-        return self._transport.send(outgoing, deadline)
+        return self._transport.send(outgoing, deadline)._replace(sent=body or b"")
 
 
 def _encoded(operation: Operation, request: Any) -> bytes:
