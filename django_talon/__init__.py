@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from django_talon.checkout import evaluate
     from django_talon.effects.handlers import on_effect
     from django_talon.outbox.marks import link, mark, merged, track
-    from django_talon.outbox.receivers import muted, paused
+    from django_talon.outbox.submitting import muted, paused
 
 __all__ = [
     "__version__",
@@ -35,9 +35,9 @@ _HOMES = {
     "link": "django_talon.outbox.marks",
     "mark": "django_talon.outbox.marks",
     "merged": "django_talon.outbox.marks",
-    "muted": "django_talon.outbox.receivers",
+    "muted": "django_talon.outbox.submitting",
     "on_effect": "django_talon.effects.handlers",
-    "paused": "django_talon.outbox.receivers",
+    "paused": "django_talon.outbox.submitting",
     "track": "django_talon.outbox.marks",
 }
 

@@ -7,18 +7,21 @@ the next call. What is wrong in the dict is said by the system checks.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core import mail
 from django.utils.module_loading import import_string
 
 T = TypeVar("T")
 
+#: Keys of the sandbox begin so.
+SANDBOX_KEY = "sbx-"
 DEFAULT_APPLICATION = "default"
-APPLICATION_KEYS = ("BASE_URL", "API_KEY", "CURRENCY", "ENVIRONMENT", "DIALECT")
+APPLICATION_KEYS = ("BASE_URL", "API_KEY", "CURRENCY", "ENVIRONMENT", "DIALECT", "LIVE")
 
 
 class TalonConfigurationError(Exception):
@@ -37,6 +40,8 @@ class Application:
     #: The Applications that share customer profiles at Talon.One.
     environment: str = ""
     dialect: Literal["current", "2020"] = "current"
+    #: Keys to go on with if Talon.One refuses ``api_key``, in that order.
+    other_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def endpoint(self) -> str:
@@ -78,6 +83,16 @@ class Conf:
     ID_PREFIX = _Key("")
     #: Orders created before this are history, not news. ISO date, datetime or ``None``.
     SYNC_ORDERS_SINCE: _Key[Any] = _Key(None)
+    #: Let an update of a customer profile run the rules, too (``runRuleEngine``).
+    RUN_RULE_ENGINE = _Key(False)
+    #: ``"v2"`` or ``"v3"``: by which operation custom events are sent.
+    EVENTS = _Key("v2")
+    #: Types of events that are never sent twice where Talon.One cannot tell (dialect 2020).
+    EVENTS_AT_MOST_ONCE: _Key[Collection[str]] = _Key(())
+    #: Seconds after which an event that has not arrived is given up; ``None``: never.
+    EVENT_MAX_AGE: _Key[float | None] = _Key(None)
+    #: Days after which the session of a cart that nobody touches is cancelled; ``None``: never.
+    CART_EXPIRES_DAYS: _Key[float | None] = _Key(None)
     #: Seconds to connect and to wait for each read.
     TIMEOUT: _Key[tuple[float, float]] = _Key((2.0, 5.0))
     #: Seconds that one delivery may take in all.
@@ -94,14 +109,28 @@ class Conf:
     LEASE = _Key(60.0)
     #: Seconds for which a late request may still be worked on at Talon.One.
     HOLD = _Key(30.0)
+    #: Carts or customers that one worker process serves at a time where many wait.
+    WORKER_THREADS = _Key(2)
     #: A ``decimal`` rounding mode.
     ROUNDING = _Key("ROUND_HALF_UP")
     #: Days to keep the delivery log and replayed dead letters.
     RETENTION_DAYS = _Key(30)
+    #: Days to keep dead letters that nobody replayed.
+    DEAD_LETTER_RETENTION_DAYS = _Key(90)
+    #: Days after which a session keeps only its ids, states and amounts.
+    SESSION_RETENTION_DAYS = _Key(365)
+    #: Erase customers at Talon.One when the shop deletes them.
+    ERASE_ON_DELETE = _Key(False)
+    #: Days from the request by which an erasure must be proved.
+    ERASURE_DEADLINE_DAYS = _Key(30)
     #: Path of a file (JSON lines) that repeats erasures after a database restore.
     ERASURE_LOG = _Key("")
+    #: What a monitor sends as ``Authorization: Bearer`` to see the figures of the health view.
+    HEALTH_TOKEN = _Key("")
     #: Add our actions to the admin of the shop's customer model.
     ADMIN_ACTIONS = _Key(True)
+    #: Say on the admin's index when nobody delivers, a key is refused, an erasure is overdue.
+    ADMIN_BANNER = _Key(True)
 
 
 conf = Conf()
@@ -126,10 +155,24 @@ def currency_of(alias: str) -> str:
     return str(application_settings().get(alias, {}).get("CURRENCY") or "EUR").upper()
 
 
+def host_of(alias: str) -> str:
+    """Return host and port of an Application's address; empty if it has none."""
+    try:
+        return urlsplit(str(application_settings().get(alias, {}).get("BASE_URL") or "")).netloc
+    except ValueError:
+        return ""  # E003 says it
+
+
+def environment_of(alias: str) -> str:
+    """Return the environment of an Application, which needs no key; empty if nothing names it."""
+    return str(application_settings().get(alias, {}).get("ENVIRONMENT") or host_of(alias))
+
+
 def application(alias: str) -> Application:
     """Return the Application called ``alias``.
 
-    Raises `TalonConfigurationError` if there is none or it lacks an address or key.
+    Raises `TalonConfigurationError` if there is none, if it lacks an address or key, or
+    if it is ``LIVE`` and this is no place for that.
     """
     values = application_settings().get(alias)
     if values is None:
@@ -138,20 +181,47 @@ def application(alias: str) -> Application:
             f"There is no Talon.One application {alias!r} in TALON_ONE['APPLICATIONS']"
             f" (there are: {known}). Add it, or change what ROUTER returns."
         )
-    base_url, api_key = str(values.get("BASE_URL") or ""), values.get("API_KEY") or ""
-    if not base_url or not api_key:
+    base_url, keys = str(values.get("BASE_URL") or ""), keys_of(values)
+    if not base_url or not keys:
         raise TalonConfigurationError(
             f"The Talon.One application {alias!r} lacks BASE_URL or API_KEY."
             " Run `manage.py check` to see which."
         )
+    if values.get("LIVE") and (place := not_live()):
+        raise TalonConfigurationError(
+            f"The Talon.One application {alias!r} is LIVE, and {place}. Use the sandbox, or a"
+            " test Application, there."
+        )
     return Application(
         alias=alias,
         base_url=base_url,
-        api_key=str(api_key() if callable(api_key) else api_key),
+        api_key=keys[0],
+        other_keys=keys[1:],
         currency=currency_of(alias),
-        environment=str(values.get("ENVIRONMENT") or urlsplit(base_url).netloc),
+        environment=environment_of(alias),
         dialect=values.get("DIALECT", "current"),
     )
+
+
+def keys_of(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the keys of an Application: one, or several while they are being rotated."""
+    given = values.get("API_KEY") or ()
+    given = given() if callable(given) else given
+    listed = given if isinstance(given, list | tuple) else (given,)
+    return tuple(str(key) for key in listed if key)
+
+
+def has_sandbox_key(values: Mapping[str, Any]) -> bool:
+    """Return whether a key of an Application is the sandbox's."""
+    return any(key.startswith(SANDBOX_KEY) for key in keys_of(values))
+
+
+def not_live() -> str:
+    """Say why a ``LIVE`` Application must not be called here; empty where it may be."""
+    if settings.DEBUG:
+        return "DEBUG is on"
+    # Django's and pytest's set-up of a test run replace the mail backend by this box.
+    return "this is a test run" if hasattr(mail, "outbox") else ""
 
 
 def applications() -> list[Application]:
@@ -166,10 +236,20 @@ def applications() -> list[Application]:
 
 
 def route(instance: Any) -> str:
-    """Return the alias of the Application that a shop row belongs to."""
+    """Return the alias of the Application that a shop row belongs to.
+
+    A row that is gone belongs to the default one. Raises `TalonConfigurationError`
+    if the router does: what waits for it stays until it is mended.
+    """
     router = conf.ROUTER
-    if router is None:
+    if router is None or instance is None:
         return DEFAULT_APPLICATION
-    if isinstance(router, str):
-        router = cast(Callable[[Any], str], import_string(router))
-    return router(instance)
+    try:
+        if isinstance(router, str):
+            router = cast(Callable[[Any], str], import_string(router))
+        return router(instance)
+    except Exception as error:
+        raise TalonConfigurationError(
+            f"TALON_ONE['ROUTER'] raised {type(error).__name__} for {instance._meta.label}"
+            f" {instance.pk}. It has to return the alias of an application."
+        ) from error

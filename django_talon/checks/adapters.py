@@ -13,12 +13,16 @@ from django.core.checks import CheckMessage
 from django_talon.checks.databases import elsewhere
 from django_talon.checks.messages import check_error, check_warning
 from django_talon.checks.paths import check_items, check_paths
+from django_talon.checks.personal import check_personal
 from django_talon.checks.states import check_states
 from django_talon.shop.adapter import Adapter
 from django_talon.shop.registry import adapters, registered, wrong_types
 
 #: What a shop overrides; the other methods are django-talon's own.
-METHODS = ("state", "profile_id", "additional_costs", "is_active", "current_cart", "items")
+METHODS = (
+    *("state", "profile_id", "additional_costs", "is_active", "current_cart", "items"),
+    *("returned_quantities", "may_be_sent"),
+)
 ATTRIBUTES = [
     name
     for name, value in vars(Adapter).items()
@@ -50,6 +54,7 @@ def _adapter(adapter: Adapter) -> list[CheckMessage]:
         *check_paths(adapter, models),
         *check_items(adapter),
         *check_states(adapter),
+        *check_personal(adapter, models),
         *elsewhere(models),
     ]
 

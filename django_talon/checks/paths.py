@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.core.checks import CheckMessage
 
 from django_talon.checks.messages import check_error
-from django_talon.shop import paths
-from django_talon.shop.adapter import ITEM_KEYS, Adapter, flat
+from django_talon.shop import paths, watching
+from django_talon.shop.adapter import ITEM_KEYS, MORE_ITEM_KEYS, Adapter, flat
 
 DOTTED = "Paths are dotted names."
 
@@ -27,6 +28,7 @@ def check_paths(adapter: Adapter, models: Mapping[str, Any]) -> list[CheckMessag
         *_simple(adapter, models),
         *_relations(adapter, models),
         *_items(adapter, models),
+        *_watched(adapter),
     ]
     name = type(adapter).__name__
     return [
@@ -42,6 +44,7 @@ def _simple(adapter: Adapter, models: Mapping[str, Any]) -> Iterator[Problem]:
         named.append(("order", "order_state", adapter.order_state))
     named.append(("order", "order_created", adapter.order_created))
     for role in ("cart", "order", "customer"):
+        named.append((role, f"{role}_updated", getattr(adapter, f"{role}_updated")))
         attribute = f"{role}_attributes"
         named += [(role, attribute, path) for path in flat(getattr(adapter, attribute))]
     for role, attribute, path in named:
@@ -112,7 +115,10 @@ def _items(adapter: Adapter, models: Mapping[str, Any]) -> Iterator[Problem]:
     of_cart = _line(models["cart"], adapter.cart_items)
     of_order = None if adapter.is_one_model else _line(models["order"], adapter.order_items)
     wrong = set()
-    for path in flat(adapter.item):
+    bought = dict(adapter.item)
+    if not adapter.is_one_model:  # units come back from orders only
+        bought.pop("returned", None)
+    for path in flat(bought):
         if of_cart and (problem := paths.problem(of_cart, path)):
             wrong.add(path)
             yield "item", path, problem, DOTTED
@@ -130,16 +136,32 @@ def _line(model: Any, relation: str) -> Any:
     return field.related_model if field and _is_to_many(field) else None
 
 
+def _watched(adapter: Adapter) -> Iterator[Problem]:
+    """Check the ways from other models to a cart, an order or a customer."""
+    for label, path in adapter.watch.items():
+        if problem := watching.problem(adapter, label, path):
+            hint = "Name the foreign keys that lead there: {'shop.LineOption': 'line.cart'}."
+            yield f"watch[{label!r}]", path, problem, hint
+
+
 def check_items(adapter: Adapter) -> Iterator[CheckMessage]:
     """Check that `Adapter.items` is told all that it needs, unless it is overridden."""
     if type(adapter).items is not Adapter.items:
         return
     name = type(adapter).__name__
     for attribute in ("item", "order_item") if adapter.order_item else ("item",):
-        missing = [key for key in ITEM_KEYS if key not in getattr(adapter, attribute)]
+        mapping = getattr(adapter, attribute)
+        missing = [key for key in ITEM_KEYS if key not in mapping]
         if missing:
             hint = "Say where a line has them, or override items()."
             yield check_error(11, f"{name}.{attribute} lacks {', '.join(missing)}.", hint)
+        for key in sorted(set(mapping) - {*ITEM_KEYS, *MORE_ITEM_KEYS}):
+            nearest = difflib.get_close_matches(key, [*ITEM_KEYS, *MORE_ITEM_KEYS], n=1)
+            hint = f"Did you mean {nearest[0]!r}?" if nearest else "Put it into 'attributes'."
+            yield check_error(20, f"{name}.{attribute} has no key {key!r}.", hint)
+    if "returned" in adapter.item and (adapter.order_item or not adapter.order):
+        hint = "Units come back from order lines: say it in order_item, and name the order model."
+        yield check_error(21, f"{name}.item['returned'] is never read.", hint)
     for attribute in _unnamed(adapter):
         hint = "Name the reverse relation to the lines, or override items()."
         yield check_error(14, f"{name}.{attribute} is empty.", hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,15 +15,28 @@ from django.utils.module_loading import import_string
 
 from django_talon import conf as configuration
 from django_talon.checks.messages import check_error
-from django_talon.conf import TalonConfigurationError, application_settings, conf
+from django_talon.conf import (
+    TalonConfigurationError,
+    application_settings,
+    conf,
+    has_sandbox_key,
+    not_live,
+)
 from django_talon.outbox.sessions import GUEST, moment
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "GUESTS": ("guest_id", "anonymous", "off"),
+    "EVENTS": ("v2", "v3"),
     "ON_FAILURE": ("open", "last_known", "closed"),
     "ROUNDING": tuple(name for name in vars(decimal) if name.startswith("ROUND_")),
 }
 SECONDS = ("DEADLINE", "CHECKOUT_BUDGET", "EVALUATION_MAX_AGE", "DEBOUNCE", "LEASE", "HOLD")
+DAYS = (
+    "RETENTION_DAYS",
+    "DEAD_LETTER_RETENTION_DAYS",
+    "SESSION_RETENTION_DAYS",
+    "ERASURE_DEADLINE_DAYS",
+)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -79,9 +92,23 @@ def _application(alias: str, app: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if not app.get("API_KEY"):
         hint = f"Make one in the Campaign Manager and read it from the environment. {off}"
         yield check_error(4, f"The {where} lacks API_KEY.", hint)
-    if app.get("DIALECT", "current") != "current":
-        hint = "Leave it out, or set it to 'current'. The client alone speaks '2020' already."
-        yield check_error(5, f"DIALECT of the {where} is not supported by the outbox yet.", hint)
+    yield from _place(where, app)
+    dialect = app.get("DIALECT", "current")
+    if dialect not in ("current", "2020"):
+        hint = "It is one of 'current', '2020'."
+        yield check_error(6, f"DIALECT of the {where} is {dialect!r}.", hint)
+
+
+def _place(where: str, app: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    """Check that a key is used where it belongs."""
+    if app.get("LIVE") and (place := not_live()):
+        hint = "Use the sandbox or a test Application here. Calls are refused until then."
+        yield check_error(30, f"The {where} is LIVE, and {place}.", hint)
+    base_url = str(app.get("BASE_URL") or "")
+    is_told = not callable(app.get("API_KEY"))
+    if is_told and has_sandbox_key(app) and base_url.endswith(".talon.one"):
+        hint = "Keys that begin with sbx- are the sandbox's. Set the key of your deployment."
+        yield check_error(31, f"The {where} has a key of the sandbox.", hint)
 
 
 def _is_web_address(address: str) -> bool:
@@ -111,6 +138,11 @@ def _values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
         value = chosen.get(key, 1)
         if not _is_seconds(value):
             yield check_error(6, f"TALON_ONE[{key!r}] is {value!r}.", "It is a number of seconds.")
+    for key in DAYS:
+        value = chosen.get(key, 1)
+        if not _is_seconds(value):
+            yield check_error(6, f"TALON_ONE[{key!r}] is {value!r}.", "It is a number of days.")
+    yield from _patience(chosen)
     timeout = conf.TIMEOUT
     is_pair = isinstance(timeout, list | tuple) and len(timeout) == 2
     if not is_pair or not all(map(_is_seconds, timeout)):
@@ -119,6 +151,18 @@ def _values(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if all(map(_is_seconds, (conf.LEASE, conf.DEADLINE))) and conf.LEASE <= conf.DEADLINE:
         hint = "A worker gives up its lane after LEASE; no call may take longer than that."
         yield check_error(7, "TALON_ONE['LEASE'] is not longer than 'DEADLINE'.", hint)
+
+
+def _patience(chosen: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    """Check for how long, and how often, events and carts are told."""
+    for key in ("EVENT_MAX_AGE", "CART_EXPIRES_DAYS"):
+        value = chosen.get(key)
+        if value is not None and not _is_seconds(value):
+            yield check_error(6, f"TALON_ONE[{key!r}] is {value!r}.", "It is a number, or None.")
+    types = conf.EVENTS_AT_MOST_ONCE
+    if isinstance(types, str) or not isinstance(types, Collection):
+        hint = "It is a list of event types."
+        yield check_error(6, f"TALON_ONE['EVENTS_AT_MOST_ONCE'] is {types!r}.", hint)
 
 
 def _since() -> Iterator[CheckMessage]:

@@ -13,7 +13,7 @@ from django_talon.checks.messages import check_error, check_warning
 from django_talon.shop import paths
 from django_talon.shop.adapter import Adapter, created_field
 
-STATES = ("open", "closed", "cancelled")
+STATES = ("open", "closed", "cancelled", "reopened")
 
 
 def check_states(adapter: Adapter) -> Iterator[CheckMessage]:
@@ -21,7 +21,7 @@ def check_states(adapter: Adapter) -> Iterator[CheckMessage]:
     name = type(adapter).__name__
     wrong = sorted({repr(state) for state in adapter.order_states.values() if state not in STATES})
     if wrong:
-        hint = "A customer session is 'open', 'closed' or 'cancelled'."
+        hint = "It is 'open', 'closed', 'cancelled' or 'reopened'."
         yield check_error(12, f"{name}.order_states has {', '.join(wrong)}.", hint)
     model = adapter.order_model
     if model is None:

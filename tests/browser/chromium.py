@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import os
@@ -97,16 +98,34 @@ class Chromium:
         return answer["result"].get("value")
 
     def wait(self, expression: str, within: float = 60) -> None:
-        """Wait until an expression is true, over page loads too; fail after so many seconds."""
+        """Wait until an expression is true of a whole page; fail after so many seconds."""
+        whole = f"document.readyState === 'complete' && ({expression})"
         ends = time.monotonic() + within
         while time.monotonic() < ends:
             try:
-                if self.js(expression):
+                if self.js(whole):
                     return
             except AssertionError:
                 pass  # the page is being replaced
             time.sleep(0.05)
         raise AssertionError(f"not within {within} s: {expression}\n{self.text()}")
+
+    def size(self, width: int, height: int = 900) -> None:
+        """Make the window as wide as a screen, or as a phone; light, whatever the machine is."""
+        self._send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
+        )
+        light = [{"name": "prefers-color-scheme", "value": "light"}]
+        self._send("Emulation.setEmulatedMedia", features=light)
+
+    def picture(self, path: Path) -> None:
+        """Store the whole page as a PNG."""
+        shot = self._send("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(shot["data"]))
 
     def text(self) -> str:
         """Return what can be read on the page."""
@@ -116,7 +135,7 @@ class Chromium:
     def click(self, selector: str) -> None:
         """Press the mouse on an element, as a person would."""
         chosen = f"document.querySelector({json.dumps(selector)})"
-        self.wait(f"{chosen} !== null && document.readyState === 'complete'")
+        self.wait(f"{chosen} !== null")
         self.js(f"{chosen}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
         box = self.js(
             f"(b => [b.x + b.width / 2, b.y + b.height / 2])({chosen}.getBoundingClientRect())"

@@ -2,15 +2,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from django_talon.management.base import TalonCommand
 from django_talon.outbox.purge import purge
 
 
-class Command(BaseCommand):
+class Command(TalonCommand):
     help = (
-        "Delete old records: the delivery log, dead letters that were replayed, and idle lanes."
-        " What waits for Talon.One is never touched. Beat runs the same once a day."
+        "Delete old records: the delivery log, dead letters, idle lanes, and what old sessions"
+        " hold of people. What waits for Talon.One and erasures are never touched. Beat runs the"
+        " same once a day."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

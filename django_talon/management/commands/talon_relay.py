@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.db import Error, close_old_connections
 
 from django_talon.conf import conf
-from django_talon.outbox import delivery
+from django_talon.management.base import TalonCommand
+from django_talon.outbox import delivery, health
 
 logger = logging.getLogger("django_talon")
 
@@ -23,7 +24,7 @@ TURN = 1.0
 DATABASE_PAUSE = 5.0
 
 
-class Command(BaseCommand):
+class Command(TalonCommand):
     """Drains the outbox until it is told to stop."""
 
     help = (
@@ -54,7 +55,7 @@ class Command(BaseCommand):
                 self._deliver_for_ever(stop, pause)
 
     def _deliver_what_is_due(self, stop: threading.Event) -> None:
-        while delivery.drain(TURN) and not stop.is_set():
+        while delivery.drain(TURN, threads=conf.WORKER_THREADS) and not stop.is_set():
             pass
 
     def _deliver_for_ever(self, stop: threading.Event, pause: float) -> None:
@@ -62,7 +63,8 @@ class Command(BaseCommand):
         while not stop.is_set():
             close_old_connections()
             try:
-                served = delivery.drain(TURN)
+                served = delivery.drain(TURN, threads=conf.WORKER_THREADS)
+                health.measure()
             except Error as error:
                 logger.error("The relay cannot use the database (%s).", type(error).__name__)
                 stop.wait(DATABASE_PAUSE)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
+from django_talon.management.base import TalonCommand
 from django_talon.models import DeadLetter
 from django_talon.outbox.replay import replay
 
 
-class Command(BaseCommand):
+class Command(TalonCommand):
     """Puts dead letters back into the outbox."""
 
     help = (
@@ -26,9 +27,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         ids = set(options["ids"])
         letters = DeadLetter.objects.order_by("pk")
-        chosen = list(
-            letters.filter(replayed_at=None) if options["all"] else letters.filter(pk__in=ids)
-        )
+        chosen = list(letters.waiting() if options["all"] else letters.filter(pk__in=ids))
         unknown = ids - {letter.pk for letter in chosen}
         if unknown:
             missing = ", ".join(map(str, sorted(unknown)))
