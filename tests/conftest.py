@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import socket
 from collections.abc import Iterator
 
 import celery
@@ -10,11 +12,25 @@ from django.db import connections
 
 from django_talon.outbox import endpoint
 from django_talon.signals import pre_send
+from tests import emptying, guards
 
 pytest_plugins = ["django_talon.testing.plugin"]
 
+emptying.install()
+
 # A broker that needs no server: what is rung here wakes nobody; tests call drain().
 celery.current_app.conf.broker_url = "memory://"
+
+
+@pytest.fixture
+def no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No socket may be bound or connected while the test runs."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("this test must need no socket")
+
+    for name in ("bind", "connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +52,20 @@ def no_call_inside_a_transaction(request: pytest.FixtureRequest) -> Iterator[Non
     yield
     pre_send.disconnect(note)
     assert not seen, f"called inside a transaction: {seen}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_secret_is_told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The other guard of the whole suite: no API key and no personal data in logs and rows."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker is not None:  # so that the rows are still there when this looks at them
+        request.getfixturevalue("transactional_db" if marker.kwargs.get("transaction") else "db")
+    records = guards.Records()
+    logging.getLogger().addHandler(records)
+    yield
+    logging.getLogger().removeHandler(records)
+    shown = [*records.bad, *(guards.bad_rows() if marker is not None else ())]
+    assert not shown, f"secret or personal: {shown}"
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django_talon.models import OutboxRow
 from django_talon.outbox import clock, delivery
 from example_project.shop.models import Cart, CartItem, Order, OrderLine, Product
+from tests import guards
 
 UPDATE = "updateCustomerSessionV2"
 
@@ -24,7 +25,8 @@ def product(sku: str = "mug", price: str = "10.00") -> Product:
 
 
 def customer(name: str = "ada") -> User:
-    return User.objects.create_user(name, password="secret")
+    mail = f"{name}{guards.MAIL}"
+    return User.objects.create_user(name, mail, "secret", last_name=guards.NAME)
 
 
 def cart_with(*lines: tuple[str, str, int], user: User | None = None) -> Cart:
@@ -41,8 +43,8 @@ def order_of(cart: Cart, *, status: str = "placed", discount: str = "0") -> Orde
         cart=cart,
         user=cart.user,
         status=status,
-        name="Ada",
-        street="1 Analytical Way",
+        name=guards.NAME,
+        street=guards.STREET,
         postcode="1",
         city="London",
         shipping_price=Decimal("4.90"),

@@ -3,6 +3,7 @@
 ``TALON_TEST_DATABASE=postgresql`` (or ``mysql``) runs it there instead of on SQLite. Processes
 that a test starts get the test's own database, broker and settings by
 ``TALON_TEST_NAME``, ``TALON_TEST_BROKER`` and ``TALON_TEST_TALON_ONE`` (JSON).
+``TALON_TEST_WITHOUT`` names a rule of delivery that is taken out (see tests/services/faults).
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ INSTALLED_APPS = [
     "django_talon",
     "example_project.shop",
     "tests.shops",
+    "tests.shops.bazaar",
 ]
+if os.environ.get("TALON_TEST_WITHOUT"):
+    INSTALLED_APPS.append("tests.services.faults.without.Without")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -95,9 +99,12 @@ else:
     _default = _sqlite("default")
 
 _default["NAME"] = os.environ.get("TALON_TEST_NAME", _default["NAME"])
+if os.environ.get("TALON_TEST_AUTOCOMMIT") == "off":
+    _default["AUTOCOMMIT"] = False
 DATABASES = {"default": _default, "other": _sqlite("other")}
 
 CELERY_BROKER_URL = os.environ.get("TALON_TEST_BROKER", "memory://")
+CELERY_TASK_DEFAULT_QUEUE = os.environ.get("TALON_TEST_QUEUE", "celery")
 TALON_ONE = json.loads(
     os.environ.get(
         "TALON_TEST_TALON_ONE", '{"BASE_URL": "http://127.0.0.1:9", "API_KEY": "sbx-tests"}'

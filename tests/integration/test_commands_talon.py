@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from datetime import timedelta
+from getpass import getuser
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,7 @@ from django.db import connection
 from django.db.utils import OperationalError
 from django.utils import timezone
 
+from django_talon.management.commands import _customers
 from django_talon.models import (
     DeadLetter,
     DeliveryLog,
@@ -107,7 +109,7 @@ def test_talon_relay_outlives_a_database_that_is_away(caplog, monkeypatch, talon
     """The database of the tests cannot be stopped, so one call of it fails here."""
     told = []
 
-    def fail_once(seconds):
+    def fail_once(seconds, threads):
         if told:
             os.kill(os.getpid(), signal.SIGTERM)
             return 0
@@ -141,26 +143,44 @@ def test_talon_status_of_a_quiet_shop(capsys, talon):
         "waiting            0",
         "oldest that is due nothing is due",
         "dead letters       0",
+        "overdue erasures   0",
         "last sign of life  never",
         f"default            {talon.url} healthy",
+        "in 24 hours        0 delivered, 0 failed, 0 ambiguous, 0 conflicts",
     ]
     found = json.loads(run(capsys, "talon_status", "--json"))
-    assert found == {
-        "enabled": True,
-        "waiting": 0,
-        "oldest_due_age": None,
-        "dead_letters": 0,
-        "heartbeat_age": None,
-        "endpoints": [
-            {"application": "default", "address": talon.url, "health": "healthy", "reason": ""}
-        ],
-        "problems": [],
+    assert found["waiting"] == found["dead_letters"] == found["overdue_erasures"] == 0
+    assert found["oldest_due_age"] is found["heartbeat_age"] is None
+    assert [(one["application"], one["health"]) for one in found["endpoints"]] == [
+        ("default", "healthy")
+    ]
+    assert found["problems"] == found["last_24_hours"]["outcomes"] == []
+
+
+def test_talon_status_tells_how_the_calls_ended(capsys, talon):
+    talon.faults.add(
+        "updateCustomerSessionV2", when={"first": 1}, phase="after_apply", do={"reset": {}}
+    )
+    talon.faults.add("updateCustomerSessionV2", when={"nth": 2}, do={"status": {"code": 409}})
+    cart_with(("mug", "10.00", 1))
+    for _ in range(3):
+        delivery.drain()
+        all_due()
+    shown = run(capsys, "talon_status")
+    assert "in 24 hours        1 delivered, 2 failed, 1 ambiguous, 1 conflicts, p95 " in shown
+    assert "                   1 TalonConflict 409" in shown
+    found = json.loads(run(capsys, "talon_status", "--json"))["last_24_hours"]
+    assert found["error_rate"] == 0.6667
+    assert {one["name"]: one["ambiguous"] for one in found["outcomes"]} == {
+        "TalonConnectionError": 1,
+        "TalonConflict": 0,
+        "delivered": 0,
     }
 
 
 def test_talon_status_ends_with_1_when_something_is_due_and_nobody_delivers(capsys, talon):
     cart_with(("mug", "10.00", 1))
-    late = clock.now() - timedelta(minutes=10)
+    late = clock.now() - timedelta(minutes=2)
     OutboxRow.objects.update(due_at=late)
     waiting = OutboxRow.objects.count()
     problem = "Something is due and nobody delivers: start a Celery worker, or talon_relay."
@@ -169,8 +189,8 @@ def test_talon_status_ends_with_1_when_something_is_due_and_nobody_delivers(caps
     assert failed.value.returncode == 1
     found = json.loads(capsys.readouterr().out)
     assert found["waiting"] == waiting
-    assert found["oldest_due_age"] >= 600
-    assert found["problems"] == [problem]
+    assert found["oldest_due_age"] >= 120
+    assert [one["message"] for one in found["problems"]] == [problem]
     Heartbeat.objects.create(name="worker", beat_at=late)
     with pytest.raises(CommandError, match="nobody delivers"):
         call_command("talon_status")
@@ -184,21 +204,21 @@ def test_talon_status_ends_with_1_for_dead_letters_and_sick_endpoints(capsys, ta
     letter(replayed_at=timezone.now())
     run(capsys, "talon_status")
     letter()
-    with pytest.raises(CommandError, match="There are dead letters"):
+    with pytest.raises(CommandError, match="Dead letters that nobody has decided about: 1"):
         call_command("talon_status")
     DeadLetter.objects.all().delete()
     talon.revoke()
     cart_with(("mug", "10.00", 1))
     delivery.drain()
     capsys.readouterr()
-    with pytest.raises(CommandError, match="The endpoint of 'default' is refused."):
+    with pytest.raises(CommandError, match="refuses the API key of Application “default”"):
         call_command("talon_status")
     assert f"default            {talon.url} refused TalonAuthError" in capsys.readouterr().out
     assert Endpoint.objects.count() == 1
 
 
 def test_talon_status_stops_counting(capsys, talon, monkeypatch):
-    monkeypatch.setattr("django_talon.management.commands.talon_status.MOST", 3)
+    monkeypatch.setattr("django_talon.outbox.vital_signs.MOST", 3)
     delivery.beat("worker")
     OutboxRow.objects.bulk_create(
         OutboxRow(application="default", lane=f"l{n}", aggregate=f"l{n}", kind="mark")
@@ -209,7 +229,8 @@ def test_talon_status_stops_counting(capsys, talon, monkeypatch):
 
 def test_talon_status_says_that_delivery_is_switched_off(capsys, settings):
     settings.TALON_ONE = {**settings.TALON_ONE, "ENABLED": False}
-    assert "'ENABLED'] is off" in run(capsys, "talon_status")
+    call_command("talon_status")
+    assert "'ENABLED'] is off" in capsys.readouterr().err
 
 
 # talon_erase
@@ -221,14 +242,26 @@ def test_G1_talon_erase_from_the_command_line(capsys, talon):
     deliver_all()
     shown = run(capsys, "talon_erase", str(ada.pk), "--yes", "--reason", "letter")
     environment = talon.url.removeprefix("http://")
-    assert shown == f"{ada.pk} at {environment}: requested\n"
+    assert shown.startswith(f"Erasure of 1 customer(s) requested at {environment}; 0 left")
     for _ in range(2):
         deliver_all()
         all_due()
     erasure = Erasure.objects.get()
     assert erasure.status == "done"
-    assert (erasure.operator, erasure.reason) == ("manage.py talon_erase", "letter")
+    assert (erasure.operator, erasure.reason) == (f"manage.py {getuser()}", "letter")
     assert states(talon)[-1] == "cancelled"
+
+
+def test_G1_talon_erase_keeps_who_did_it(capsys, talon, monkeypatch):
+    run(capsys, "talon_erase", str(customer().pk), "--yes", "--operator", "dpo")
+    assert Erasure.objects.get().operator == "dpo"
+
+    def nobody():
+        raise OSError
+
+    monkeypatch.setattr(_customers, "getuser", nobody)
+    run(capsys, "talon_erase", str(customer("bob").pk), "--yes")
+    assert Erasure.objects.latest("pk").operator == "manage.py"
 
 
 @pytest.mark.parametrize(
@@ -256,7 +289,8 @@ def test_talon_erase_of_somebody_unknown_erases_nobody(talon):
 
 def test_talon_erase_knows_every_customer_model(capsys, talon):
     member = Member.objects.create(nickname="m")
-    assert str(member.pk) in run(capsys, "talon_erase", str(member.pk), "--yes")
+    assert "1 customer(s) requested" in run(capsys, "talon_erase", str(member.pk), "--yes")
+    assert Erasure.objects.get().profile_id == str(member.pk)
     with pytest.raises(CommandError, match="There is no customer"):
         call_command("talon_erase", str(member.pk), "--yes", "--model", "auth.User")
     with pytest.raises(CommandError, match="No adapter names such a customer model"):
@@ -283,7 +317,7 @@ def test_talon_erase_asks_back_where_two_models_have_the_key(capsys, talon):
 
 def test_talon_erase_without_an_application(settings):
     settings.TALON_ONE = {}
-    with pytest.raises(CommandError, match="names no Application"):
+    with pytest.raises(CommandError, match="Nothing was erased. TALON_ONE does not say where"):
         call_command("talon_erase", str(customer().pk), "--yes")
 
 
@@ -329,8 +363,10 @@ def test_an_id_that_is_an_address_is_refused_in_words(talon, monkeypatch):
 # talon_retry
 
 
-def test_talon_retry_puts_dead_letters_back(capsys, talon):
-    first, second, third = letter(), letter(), letter(replayed_at=timezone.now())
+def test_F4_talon_retry_puts_some_or_all_dead_letters_back(capsys, talon):
+    facts = {"kind": "event", "payload": {}}
+    first, second = letter(**facts), letter(**facts)
+    third = letter(replayed_at=timezone.now(), **facts)
     shown = run(capsys, "talon_retry", str(first.pk), str(third.pk))
     assert shown == "In the outbox again: 1. Left as they are: 1.\n"
     assert OutboxRow.objects.get().uid == first.uid
@@ -338,7 +374,7 @@ def test_talon_retry_puts_dead_letters_back(capsys, talon):
     assert {row.uid for row in OutboxRow.objects.all()} == {first.uid, second.uid}
 
 
-def test_talon_retry_of_unknown_letters_replays_nothing(talon):
+def test_F4_talon_retry_of_unknown_letters_replays_nothing(talon):
     known = letter()
     with pytest.raises(CommandError, match=r"Nothing was replayed: .* 998, 999\."):
         call_command("talon_retry", str(known.pk), "999", "998")
@@ -376,7 +412,7 @@ def test_talon_sandbox_ends_with_the_sandboxs_code():
 # talon_purge
 
 
-def test_purge_deletes_old_records_and_nothing_that_waits(capsys):
+def test_F4_purge_deletes_old_records_and_nothing_that_waits(capsys):
     old = timezone.now() - timedelta(days=40)
     for outcome, moment in (("delivered", old), ("delivered", timezone.now())):
         DeliveryLog.objects.create(
@@ -388,7 +424,10 @@ def test_purge_deletes_old_records_and_nothing_that_waits(capsys):
     Lane.objects.create(key="leased", served_at=old, token=uuid4())
     cart_with(("mug", "1.00", 1))
     rows = OutboxRow.objects.count()
-    assert run(capsys, "talon_purge") == "1 deliveries, 1 dead letters, 1 lanes\n"
+    assert run(capsys, "talon_purge") == (
+        "1 deliveries, 1 dead letters, 1 lanes, 0 selections, 0 evaluations, 0 codes,"
+        " 0 effects emptied, 0 sessions emptied\n"
+    )
     assert DeadLetter.objects.get() == waiting
     assert [lane.key for lane in Lane.objects.all()] == ["leased"]
     assert OutboxRow.objects.count() == rows

@@ -61,7 +61,7 @@ def test_F2_an_outage_then_all_ten_carts_arrive_with_one_call_each(talon_sandbox
     assert not OutboxRow.objects.exists()
 
 
-def test_an_outage_is_the_endpoints_state_and_burns_no_attempts(talon_sandbox, talon):
+def test_F8_an_outage_is_the_endpoints_state_and_burns_no_attempts(talon_sandbox, talon):
     for number in range(12):
         cart_with((f"p{number}", "1.00", 1))
     talon_sandbox.stop()
@@ -80,7 +80,7 @@ def test_an_outage_is_the_endpoints_state_and_burns_no_attempts(talon_sandbox, t
     assert Endpoint.objects.get().health == "healthy"
 
 
-def test_one_probe_and_then_all(talon_sandbox, talon):
+def test_F8_one_probe_and_then_all(talon_sandbox, talon):
     for number in range(8):
         cart_with((f"p{number}", "1.00", 1))
     talon.faults.add(match={}, phase="before_apply", do={"status": {"code": 503}})
@@ -495,3 +495,21 @@ def test_a_path_that_leads_nowhere_names_the_row(talon, monkeypatch):
     bag = Bag.objects.create()
     deliver_all()
     assert DeadLetter.objects.get().reason == f"shops.Bag {bag.pk}: Bag has no 'owner'"
+
+
+def test_a_close_that_is_refused_time_and_again_is_one_dead_letter(talon):
+    """Each save of a closed order says that it is closed; the one that arrives ends the matter."""
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    deliver_all()
+    refusal = {"status": {"code": 400, "body": {"message": "no", "errors": []}}}
+    talon.faults.add(match={"operation": UPDATE}, phase="before_apply", do=refusal)
+    order = order_of(cart)
+    for _ in range(2):
+        order.save()
+        deliver_all()
+        assert [letter.kind for letter in DeadLetter.objects.all()] == ["closed"]
+    talon.faults.clear()
+    order.save()
+    deliver_all()
+    assert states(talon)[-1] == "closed"
+    assert not DeadLetter.objects.exists()

@@ -376,7 +376,7 @@ def test_loaddata_is_not_news(talon, tmp_path):
     assert not OutboxRow.objects.exists()
 
 
-def test_a_guest_who_logs_in_keeps_the_cart(talon):
+def test_B9_a_guest_who_logs_in_keeps_the_cart(talon):
     cart = cart_with(("mug", "10.00", 1))
     deliver_all()
     [guest] = session_calls(talon)

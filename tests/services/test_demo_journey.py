@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_nothing_running(demo, tmp_path):
     run.process.send_signal(signal.SIGINT)
 
     assert run.end() == 0, run.output
-    assert len(run.pids()) == 3
+    assert len(run.pids()) == 3, run.output
     assert groups_alive(run.pids()) == []
 
 

@@ -23,6 +23,14 @@ class Bag(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     member = models.ForeignKey(Member, null=True, blank=True, on_delete=models.SET_NULL)
     checked_out = models.BooleanField(default=False)
+    currency = models.CharField(max_length=3, default="EUR")
+    wrappings: models.ManyToManyField[Wrapping, models.Model] = models.ManyToManyField(
+        "Wrapping", related_name="bags"
+    )
+
+
+class Wrapping(models.Model):
+    name = models.CharField(max_length=50)
 
 
 class BagEntry(models.Model):
@@ -50,6 +58,7 @@ class PurchaseEntry(models.Model):
     title = models.CharField(max_length=100)
     amount = models.FloatField(default=0)
     count = models.IntegerField(default=1)
+    came_back = models.IntegerField(null=True)
 
 
 class Invoice(models.Model):
@@ -68,6 +77,7 @@ class InvoiceLine(models.Model):
     label = models.CharField(max_length=100)
     cents = models.IntegerField()
     pieces = models.PositiveIntegerField(default=1)
+    refunded = models.PositiveIntegerField(default=0)
 
 
 class ArchivedInvoice(Invoice):
@@ -75,3 +85,71 @@ class ArchivedInvoice(Invoice):
 
     class Meta:
         proxy = True
+
+
+class Crate(models.Model):
+    """A table that carts of several kinds inherit from."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    note = models.CharField(max_length=50, blank=True)
+
+
+class GiftCrate(Crate):
+    """A cart whose rows stand in two tables."""
+
+    recipient = models.CharField(max_length=50, blank=True)
+
+
+class Coupon(models.Model):
+    code = models.CharField(max_length=50)
+    crates = models.ManyToManyField(GiftCrate, related_name="coupons")
+
+
+class Extra(models.Model):
+    name = models.CharField(max_length=50)
+
+
+class Priced(models.Model):
+    """An abstract base with the foreign key to the cart."""
+
+    class Meta:
+        abstract = True
+
+    crate = models.ForeignKey(GiftCrate, on_delete=models.CASCADE, related_name="items")
+    code = models.CharField(max_length=50)
+    price = models.DecimalField(max_digits=10, decimal_places=2, default=1)
+    quantity = models.PositiveIntegerField(default=1)
+
+
+class CrateItem(Priced):
+    extras = models.ManyToManyField(Extra, related_name="items")
+
+    def notes_text(self) -> str:
+        return ", ".join(self.notes.order_by("pk").values_list("text", flat=True))
+
+
+class BigCrateItem(CrateItem):
+    """A line whose rows stand in two tables."""
+
+    weight = models.IntegerField(default=0)
+
+
+class ItemNote(models.Model):
+    """A row that belongs to a line, not to the cart."""
+
+    item = models.ForeignKey(CrateItem, on_delete=models.CASCADE, related_name="notes")
+    text = models.CharField(max_length=50)
+
+
+class CrateLabel(models.Model):
+    """A row that names its cart by another column than its key."""
+
+    name = models.CharField(max_length=50, unique=True)
+    crate = models.ForeignKey(GiftCrate, on_delete=models.CASCADE, related_name="labels")
+
+
+class Sticker(models.Model):
+    label = models.ForeignKey(CrateLabel, to_field="name", on_delete=models.CASCADE)
+    text = models.CharField(max_length=50)

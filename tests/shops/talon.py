@@ -13,8 +13,9 @@ class BagShop(Adapter):
     order_customer = "member"
     order_items = "entries"
     order_state = "stage"
-    order_states = {1: "closed", 2: "closed", 9: "cancelled"}
+    order_states = {1: "closed", 2: "closed", 5: "reopened", 9: "cancelled"}
     item = {"sku": "article", "name": "title", "price": "amount", "quantity": "count"}
+    order_item = {**item, "returned": "came_back"}
     customer_attributes = {"tier": "nickname"}
 
     def is_active(self, bag):
@@ -27,6 +28,27 @@ class InvoiceShop(Adapter):
     cart_customer = "user"
     cart_items = "lines"
     order = "shops.Invoice"
-    order_states = {"complete": "closed", "void": "cancelled"}
-    item = {"sku": "code", "name": "label", "price": "cents", "quantity": "pieces"}
+    order_states = {"complete": "closed", "editing": "reopened", "void": "cancelled"}
+    item = {
+        "sku": "code",
+        "name": "label",
+        "price": "cents",
+        "quantity": "pieces",
+        "returned": "refunded",
+    }
     price_unit = "minor"
+
+
+@register
+class CrateShop(Adapter):
+    cart = "shops.GiftCrate"
+    cart_customer = "user"
+    cart_items = "items"
+    item = {
+        "sku": "code",
+        "name": "code",
+        "price": "price",
+        "quantity": "quantity",
+        "attributes": {"notes": "notes_text"},
+    }
+    watch = {"shops.ItemNote": "item.crate", "shops.Sticker": "label.crate"}

@@ -146,13 +146,27 @@ def test_no_address_and_no_key_are_needed_where_nothing_is_asked():
         assert checks.check_settings() == []
 
 
-def test_E005_another_dialect():
-    assert settings_say("E005", DIALECT="2020") == [
+def test_E006_a_dialect_that_nobody_speaks():
+    assert settings_say("E006", DIALECT="2020") == []
+    assert settings_say("E006", DIALECT="2019") == [
         (
-            "DIALECT of the Talon.One application 'default' is not supported by the outbox yet.",
-            "Leave it out, or set it to 'current'. The client alone speaks '2020' already.",
+            "DIALECT of the Talon.One application 'default' is '2019'.",
+            "It is one of 'current', '2020'.",
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "hint"),
+    [
+        ("EVENTS", "v1", "It is one of 'v2', 'v3'."),
+        ("EVENT_MAX_AGE", "1 h", "It is a number, or None."),
+        ("CART_EXPIRES_DAYS", -1, "It is a number, or None."),
+        ("EVENTS_AT_MOST_ONCE", "reward", "It is a list of event types."),
+    ],
+)
+def test_E006_how_events_and_carts_are_told(key: str, value: Any, hint: str):
+    assert settings_say("E006", **{key: value}) == [(f"TALON_ONE[{key!r}] is {value!r}.", hint)]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +242,7 @@ def test_W001_no_adapter(only: Any):
 @pytest.mark.parametrize(
     ("changed", "message", "hint"),
     [
-        ({"cart": "shop.Crat"}, "cart = 'shop.Crat'", "Did you mean 'shop.Cart'?"),
+        ({"cart": "shop.Carrt"}, "cart = 'shop.Carrt'", "Did you mean 'shop.Cart'?"),
         ({"order": "shop.Ordr"}, "order = 'shop.Ordr'", "Did you mean 'shop.Order'?"),
         ({"cart": "Cart"}, "cart = 'Cart'", "Did you mean 'shop.Cart'?"),
         (
@@ -372,7 +386,7 @@ def test_E010_lines_that_are_none_and_nothing_that_follows(
 def test_E010_an_order_line_with_other_names(only: Any):
     item = {**BagShop.item, "sku": "artcle"}
     changed = {"order": "shops.Invoice", "order_items": "lines", "order_customer": "user"}
-    only(type("Broken", (BagShop,), {**changed, "order_cart": "", "item": item}))
+    only(type("Broken", (BagShop,), {**changed, "order_cart": "", "item": item, "order_item": {}}))
     hint = "The lines of an order have other names: set order_item."
     assert [each for each in about(checks.check_adapters(), "E010") if ".item" in each[0]] == [
         (
@@ -405,12 +419,39 @@ def test_an_adapter_that_makes_its_items_itself_needs_no_mapping(only: Any):
     assert checks.check_adapters() == []
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("retuned", "Did you mean 'returned'?"), ("colour", "Put it into 'attributes'.")],
+)
+def test_E020_a_key_of_a_line_that_there_is_not(only: Any, key: str, hint: str):
+    only(type("Broken", (Shop,), {"item": {**Shop.item, key: "pk"}}))
+    assert about(checks.check_adapters(), "E020") == [
+        (f"Broken.item has no key {key!r}.", hint),
+    ]
+
+
+def test_E021_units_come_back_from_orders(only: Any):
+    item = {**BagShop.item, "returned": "count"}
+    only(type("Broken", (BagShop,), {"item": item}))
+    assert about(checks.check_adapters(), "E021") == [
+        (
+            "Broken.item['returned'] is never read.",
+            "Units come back from order lines: say it in order_item, and name the order model.",
+        )
+    ]
+
+
+def test_the_returned_units_of_an_order_are_not_looked_for_in_its_cart(only: Any):
+    only(type("Fine", (BagShop,), {"item": BagShop.order_item, "order_item": {}}))
+    assert checks.check_adapters() == []
+
+
 def test_E012_a_state_that_there_is_not(only: Any):
     only(type("Broken", (Shop,), {"order_states": {"paid": "done", "void": "cancelled"}}))
     assert about(checks.check_adapters(), "E012") == [
         (
             "Broken.order_states has 'done'.",
-            "A customer session is 'open', 'closed' or 'cancelled'.",
+            "It is 'open', 'closed', 'cancelled' or 'reopened'.",
         )
     ]
 
@@ -420,7 +461,7 @@ def test_E012_states_that_are_no_text(only: Any):
     assert about(checks.check_adapters(), "E012") == [
         (
             "Broken.order_states has None, ['closed'].",
-            "A customer session is 'open', 'closed' or 'cancelled'.",
+            "It is 'open', 'closed', 'cancelled' or 'reopened'.",
         )
     ]
 
@@ -617,6 +658,52 @@ def test_E019_once_for_a_cart_that_is_its_own_order(only: Any):
     ]
 
 
+FORGETFUL = (
+    "The sandbox forgets everything when it ends: set BASE_URL and API_KEY of your deployment."
+)
+
+
+def deployed(debug: bool = False, **changed: Any) -> list[tuple[str, str | None]]:
+    with override_settings(TALON_ONE={**ONE, **changed}, DEBUG=debug):
+        return about(checks.check_deployment(), "E032")
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"BASE_URL": "http://127.0.0.1:8181"}, "127.0.0.1 is this machine"),
+        ({"BASE_URL": "http://[::1]:8181"}, "::1 is this machine"),
+        ({"BASE_URL": "http://localhost:8181/"}, "localhost is this machine"),
+        ({"API_KEY": "sbx-shop"}, "API_KEY begins with 'sbx-'"),
+        ({"API_KEY": ["new", "sbx-shop"]}, "API_KEY begins with 'sbx-'"),
+        ({"API_KEY": lambda: "sbx-shop"}, "API_KEY begins with 'sbx-'"),
+    ],
+)
+def test_emu_14_E032_production_points_at_a_sandbox(changed: dict[str, Any], why: str):
+    assert deployed(**changed) == [
+        (
+            f"With DEBUG = False the Talon.One application 'default' points at a sandbox: {why}.",
+            FORGETFUL,
+        )
+    ]
+    assert deployed(debug=True, **changed) == []
+    assert deployed(ENABLED=False, **changed) == []
+
+
+def test_emu_14_E032_says_nothing_of_a_deployment_or_of_no_address():
+    assert deployed() == []
+    assert deployed(BASE_URL="http://[half") == []
+    assert deployed(API_KEY=lambda: 1 / 0) == []
+
+
+def test_emu_14_E032_only_check_deploy_says_it():
+    here = override_settings(TALON_ONE={**ONE, "BASE_URL": "http://127.0.0.1:8181"}, DEBUG=False)
+    with here, pytest.raises(SystemCheckError, match=r"django_talon\.E032"):
+        call_command("check", "--deploy", tags=["talon"])
+    with here:
+        call_command("check", tags=["talon"])
+
+
 @pytest.mark.parametrize("adapter", [Shop, InvoiceShop])
 def test_W005_no_order_ever_closes(only: Any, adapter: type[Adapter]):
     only(type("Broken", (adapter,), {"order_states": {}}))
@@ -731,3 +818,24 @@ def test_a_wrong_model_is_a_check_and_no_crash_at_the_start(tmp_path: Path):
         timeout=60,
     )
     assert (done.stdout, done.stderr) == ("['django_talon.E009']\n", "")
+
+
+@pytest.mark.parametrize(
+    ("watch", "problem"),
+    [
+        ({"shop.CartItem": "cart"}, ""),
+        ({"shop.Nonsense": "cart"}, "'shop.Nonsense' names no model."),
+        ({"shop.CartItem": "basket"}, "has no 'basket'"),
+        ({"shop.CartItem": "quantity"}, "is no foreign key"),
+        ({"shop.CartItem": "product"}, "it ends at shop.Product, no cart, order or customer."),
+        ({"shop.Cart": "items.cart"}, "is no foreign key"),
+    ],
+)
+def test_E010_ways_of_watch(watch, problem):
+    from django_talon.checks.paths import check_paths
+
+    adapter = type("Watching", (Shop,), {"watch": watch})()
+    models = {role: adapter.model(role) for role in ("cart", "order", "customer")}
+    found = [m.msg for m in check_paths(adapter, models) if "watch" in m.msg]
+    assert bool(found) == bool(problem)
+    assert not found or problem in found[0]

@@ -38,9 +38,21 @@ def test_defaults():
         "LEASE": 60.0,
         "HOLD": 30.0,
         "ROUNDING": "ROUND_HALF_UP",
+        "RUN_RULE_ENGINE": False,
+        "EVENTS": "v2",
+        "EVENTS_AT_MOST_ONCE": (),
+        "EVENT_MAX_AGE": None,
+        "CART_EXPIRES_DAYS": None,
+        "WORKER_THREADS": 2,
         "RETENTION_DAYS": 30,
+        "DEAD_LETTER_RETENTION_DAYS": 90,
+        "SESSION_RETENTION_DAYS": 365,
+        "ERASE_ON_DELETE": False,
+        "ERASURE_DEADLINE_DAYS": 30,
         "ERASURE_LOG": "",
+        "HEALTH_TOKEN": "",
         "ADMIN_ACTIONS": True,
+        "ADMIN_BANNER": True,
     }
 
 

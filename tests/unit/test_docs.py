@@ -123,7 +123,7 @@ def test_every_check_is_described():
     numbers = {
         *(f"E{int(n):03}" for n in re.findall(r"_error\(\s*(\d+)", sources())),
         *(f"W{int(n):03}" for n in re.findall(r"_warning\(\s*(\d+)", sources())),
-        *re.findall(r"\"django_talon\.([EW]\d{3})\"", sources()),
+        *re.findall(r"\"django_talon\.([EWI]\d{3})\"", sources()),
     }
     described = rows(DOCS / "reference/checks.md")
     assert set(described) == {f"django_talon.{number}" for number in numbers}

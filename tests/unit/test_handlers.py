@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -92,7 +93,7 @@ def test_what_a_handler_raises_is_logged_and_disturbs_nobody(caplog: pytest.LogC
 
     @talon.on_effect("setDiscount")
     def broken(effect: Effect, session: CustomerSession) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("ada@example.com")
 
     @talon.on_effect("setDiscount")
     def sound(effect: Effect, session: CustomerSession) -> None:
@@ -102,10 +103,11 @@ def test_what_a_handler_raises_is_logged_and_disturbs_nobody(caplog: pytest.LogC
         handlers.dispatch(SESSION, EFFECTS)
     assert heard == ["setDiscount"]
     name = f"{test_what_a_handler_raises_is_logged_and_disturbs_nobody.__name__}.<locals>.broken"
-    assert [record.getMessage() for record in caplog.records] == [
-        f"The handler {name} of setDiscount raised ZeroDivisionError; the other handlers went on."
-    ]
-    assert caplog.records[0].exc_info is not None
+    [said] = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"The handler {name} of setDiscount raised ZeroDivisionError (")
+    assert re.search(r" > tests\.unit\.test_handlers\.broken:\d+\); the other", said)
+    assert said.endswith("; the other handlers went on.")
+    assert "ada@" not in caplog.text
 
 
 def test_receivers_get_the_whole_answer_once_and_may_raise(
@@ -130,9 +132,9 @@ def test_receivers_get_the_whole_answer_once_and_may_raise(
     types = ["acceptCoupon", "setDiscount", "somethingNew"]
     assert heard == [(CustomerSession, SESSION, types), "acceptCoupon"]
     [record] = [record for record in caplog.records if record.name == "django_talon"]
-    assert record.getMessage().endswith(
-        "broken of effects_received raised LookupError; the other handlers went on."
-    )
+    said = record.getMessage()
+    assert re.search(r"broken of effects_received raised LookupError \(.*\); the", said)
+    assert said.endswith("; the other handlers went on.")
 
 
 def test_an_answer_without_effects_reaches_the_receivers_too(receiver: Callable[..., Any]):

@@ -125,7 +125,7 @@ def test_a_naive_moment_gets_the_time_zone_of_the_settings():
 def test_a_number_that_is_none_is_no_attribute():
     with pytest.raises(ValueError) as caught:
         values.attribute([float("inf")])
-    assert str(caught.value) == "inf is not a finite number"
+    assert str(caught.value) == "[0] is not a finite number"
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ class Exchange:
 @pytest.fixture
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange]:
     found = Exchange()
+    wake._bell.flush(20)  # what tests before this one have rung is not counted
     monkeypatch.setattr(wake, "publish", found.publish)
     yield found
     found.open.set()
@@ -208,3 +209,29 @@ def test_a_process_that_ends_does_not_wait_for_a_silent_broker():
 
 def test_a_process_that_never_rang_has_no_thread():
     assert run("print(threading.active_count())") == ["1"]
+
+
+def test_what_was_put_off_wakes_a_worker_for_the_first_and_for_the_last_of_it():
+    snooze = wake.Snooze()
+    assert snooze.take() is None
+    for seconds in (0.9, 0.3, 0.6, wake.LONGEST_SNOOZE + 1):
+        snooze.note(seconds)
+    first, last = snooze.take(), snooze.take()
+    assert first is not None
+    assert last is not None
+    assert 0 < first <= 0.3 + wake.MARGIN < last <= 0.9 + wake.MARGIN
+    assert snooze.take() is None
+
+
+def test_a_broker_in_trouble_does_not_fail_the_task(monkeypatch: pytest.MonkeyPatch):
+    asked: list[float] = []
+
+    def refuse(countdown: float) -> None:
+        asked.append(countdown)
+        raise ConnectionError
+
+    monkeypatch.setattr(wake, "publish", refuse)
+    wake.snooze.note(0.5)
+    wake.come_back()
+    wake.come_back()
+    assert len(asked) == 1

@@ -209,3 +209,20 @@ def test_errors_survive_pickling():
     assert str(again) == str(error)
     assert vars(again) == vars(error)
     assert (again.ambiguous, again.retry_after, again.request_id) == (False, 7.0, "r")
+
+
+def test_G6_an_error_repeats_no_address_and_no_attribute_that_was_sent():
+    told = {
+        "message": "ada@example.com of Analytical Way is no gold, state open",
+        "errors": [{"title": "Analytical Way is unknown", "source": {"pointer": "/attributes/x"}}],
+    }
+    sent = {
+        "customerSession": {"state": "open", "attributes": {"x": "Analytical Way", "y": ["gold"]}}
+    }
+    with answering(answer(400, json.dumps(told).encode())) as server:
+        client = c.IntegrationClient(server.url, api_key="sEcReT")
+        with pytest.raises(c.TalonRejected) as caught:
+            client.update_customer_session_v2("1", sent)
+    error = caught.value
+    assert "400: *** of *** is no ***, state open; *** is unknown at /attributes/x" in str(error)
+    assert error.errors[0].title == "*** is unknown"

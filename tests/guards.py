@@ -1,0 +1,63 @@
+"""What must never be seen, and where the suite looks for it after every test.
+
+Customers of the tests have canaries where real ones have personal data. No API key and no canary
+may be in a log record, or in a row of ours or in its repr.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+from django.apps import apps
+from django.conf import settings
+from django.db import connection
+
+from tests import emptying
+
+#: Personal data of the customers and orders that `tests.helpers` makes.
+MAIL, NAME, STREET = "@canary.example", "Canary-Lovelace", "1 Canary Way"
+CANARIES = (MAIL, NAME, STREET)
+#: Rows of each table that are looked at.
+MOST = 100
+
+
+def secrets() -> tuple[str, ...]:
+    """Return the API keys in use."""
+    found = settings.TALON_ONE
+    named = [found, *found.get("APPLICATIONS", {}).values()]
+    keys = [one.get("API_KEY") or "" for one in named]
+    return tuple(key for each in keys for key in ([each] if isinstance(each, str) else each))
+
+
+def seen_in(text: str) -> list[str]:
+    """Return the secrets and canaries that a text shows."""
+    return [word for word in (*CANARIES, *secrets()) if word and word in text]
+
+
+class Records(logging.Handler):
+    """Formats every record, its traceback too, and keeps those that show something."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.formatter = logging.Formatter("%(name)s: %(message)s")
+        self.count = 0
+        self.bad: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
+        text = self.format(record)
+        if seen_in(text):
+            self.bad.append(text)
+
+
+def bad_rows() -> Iterator[str]:
+    """Yield what rows of ours show, by their values and by their repr."""
+    tables = set(emptying.filled(connection))
+    for model in apps.get_app_config("django_talon").get_models():
+        if model._meta.db_table not in tables:
+            continue
+        for row in model._default_manager.all()[:MOST]:
+            found = seen_in(f"{row!r} {vars(row)}")
+            if found:
+                yield f"{model.__name__} {row.pk} shows {found}"
