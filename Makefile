@@ -12,9 +12,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 QUICK_TESTS := tests/unit tests/integration tests/contract
 SLOW_TESTS := tests/services tests/browser
+MODEL := tests/services/test_outbox_model.py
+RANDOM := tests/unit/sandbox/test_fuzz.py tests/unit/sandbox/test_random_carts.py
+RULES := tests/services/faults/test_rules_taken_out.py
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-all lint quick-tests slow-tests clean
+.PHONY: help venv demo test test-all nightly lint quick-tests slow-tests coverage proofs clean
 
 help: ## Show this
 	@awk -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, name, ":"); printf "  make %-10s %s\n", name[1], $$2 }' Makefile
@@ -27,6 +30,12 @@ test: lint quick-tests ## Lint, and run the unit, integration and contract tests
 
 test-all: test slow-tests ## The same, then the services and browser tests (below 35 minutes)
 
+nightly: $(STAMP) ## Each rule of delivery taken out; 100 seeds of the model on two databases; 20,000 random requests (hours)
+	SANDBOX_FUZZ=20000 SANDBOX_RANDOM_CARTS=10000 $(BIN)/python -m pytest -n $(JOBS) $(RANDOM)
+	TALON_TEST_RULES=all $(BIN)/python -m pytest -n $(JOBS) $(RULES)
+	TALON_TEST_SEEDS=100 TALON_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n $(JOBS) $(MODEL)
+	TALON_TEST_SEEDS=100 $(BIN)/python -m pytest -n $(JOBS) $(MODEL)
+
 lint: $(STAMP) ## Check style, types, layers and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,13 +44,16 @@ lint: $(STAMP) ## Check style, types, layers and migrations
 	$(BIN)/python manage.py makemigrations --check --dry-run
 
 quick-tests: $(STAMP)
+	$(BIN)/python -m pytest -n $(JOBS) $(QUICK_TESTS)
+
+coverage: $(STAMP) ## The quick tests, measured: 95 % of the package or it fails (7 minutes)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(JOBS) $(QUICK_TESTS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --fail-under=95
 
 slow-tests: $(STAMP)
-	$(BIN)/python -m pytest $(SLOW_TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(SLOW_TESTS)
 
 venv: $(STAMP) ## Make the environment, or bring it up to date with setup.cfg
 
@@ -64,6 +76,9 @@ $(STAMP): setup.cfg
 	@echo "Installing django-talon and its tools into $(VENV); this takes a minute, once"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[dev]'
 	@touch $(STAMP)
+
+proofs: $(STAMP) ## Write docs/reference/proofs.md from the fault tests
+	$(BIN)/python -m tests.proofs
 
 clean: ## Remove what was made: environment, state, caches
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi

@@ -189,7 +189,7 @@ class Journey:
                 action="talon_erase_customer_data",
                 _selected_action=self.operator.page.choices["_selected_action"],
             )
-            self.operator.submit("confirm")
+            self.operator.submit("reason", reason="the demo")
             step.did(f"the admin says: {' '.join(self.operator.page.messages)}")
             path = f"/v1/customer_data/{self.adas_profile}"
             first = step.arrives("the erasure", method="DELETE", path=path)
