@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 import django_talon
-from django_talon.models import CustomerSession, DeadLetter, Lane, OutboxRow
+from django_talon.models import CustomerSession, DeadLetter, Heartbeat, Lane, OutboxRow
 from django_talon.outbox import clock, delivery, lanes
 from example_project.shop.models import Cart, CartItem
 from tests.helpers import (
@@ -77,6 +77,14 @@ def test_fault_29_twenty_threads_one_lane():
         )
         assert lanes.release(lease)
     assert Lane.objects.count() == 1
+
+
+def test_fault_29_first_signs_of_life_at_once():
+    """Twenty workers that start together on a new database leave one sign of life, no deadlock."""
+    for _ in range(3):
+        Heartbeat.objects.all().delete()
+        at_once(20, lambda _: delivery.beat("worker"))
+        assert Heartbeat.objects.count() == 1
 
 
 def test_fault_29_eight_workers_one_cart(talon):
