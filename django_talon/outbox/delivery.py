@@ -21,6 +21,7 @@ from django_talon.outbox import answers, backoff, claim, clock, endpoint, lanes,
 from django_talon.outbox.erasure import deliver_erasure
 from django_talon.outbox.event_steps import UnsendableEvent, deliver_event
 from django_talon.outbox.expiry import deliver_expiry
+from django_talon.outbox.plan import plan
 from django_talon.outbox.profile_steps import deliver_profile
 from django_talon.outbox.session_steps import deliver_cart, deliver_link, deliver_order
 from django_talon.outbox.subjects import ImpossibleTransition, cart_key_of, subject_of
@@ -157,7 +158,7 @@ def _trips(lease: lanes.Lease) -> Iterator[Trip]:
     is_whole = False
     while not is_whole and (rows := _take_up(lease)):
         is_whole = len(rows) < BATCH
-        for trip in plan(lease, rows):
+        for trip in plan(lease, rows, is_whole=is_whole):
             if time.monotonic() > ends:
                 _queue_up_again(lease)
                 return
@@ -177,18 +178,6 @@ def _take_up(lease: lanes.Lease) -> list[OutboxRow]:
         behind = OutboxRow.objects.filter(lane=lease.key, pk__gt=waiting[len(known)].pk)
         lanes.put_off(behind.filter(schema__lte=SCHEMA), lease.now() + timedelta(seconds=BEHIND))
     return known
-
-
-def plan(lease: lanes.Lease, waiting: list[OutboxRow]) -> Iterator[Trip]:
-    """Yield the steps of a lane in order; all marks of one aggregate are one step."""
-    steps: dict[object, list[OutboxRow]] = {}
-    for row in waiting:
-        steps.setdefault(row.aggregate if row.kind == Kind.MARK else row.pk, []).append(row)
-    is_whole = len(waiting) < BATCH
-    for step in steps.values():
-        mine = {row.pk for row in step}
-        following = [row for row in waiting if row.pk > step[0].pk and row.pk not in mine]
-        yield Trip(lease, step[0].aggregate, step, following, is_whole=is_whole)
 
 
 def _handler(row: OutboxRow) -> Callable[[Trip], None]:

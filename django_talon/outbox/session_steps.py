@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 
 from django.db import transaction
@@ -22,6 +24,7 @@ from django_talon.outbox import (
     sessions,
     tombstones,
 )
+from django_talon.outbox.plan import is_after
 from django_talon.outbox.return_steps import after_close
 from django_talon.outbox.sessions import Rendered
 from django_talon.outbox.subjects import (
@@ -35,7 +38,7 @@ from django_talon.outbox.subjects import (
 from django_talon.outbox.trip import Trip
 from django_talon.shop import values
 from django_talon.shop.fingerprint import fingerprint
-from django_talon.shop.snapshots import SessionSnapshot
+from django_talon.shop.snapshots import SessionSnapshot, SnapshotError
 
 
 def deliver_cart(trip: Trip) -> None:
@@ -220,7 +223,7 @@ def deliver_order(trip: Trip) -> None:
     if subject.instance is None:
         _let_go_of_order(trip, subject)
         return
-    session = sessions.of_order(subject.key, cart_key_of(subject, trip.row))
+    session = session_of_order(trip, subject)
     if session is not None and session.is_over:
         _after_the_end(trip, subject, session)
     elif session is None and sessions.is_history(subject.adapter, subject.instance):
@@ -229,6 +232,36 @@ def deliver_order(trip: Trip) -> None:
         _tell_the_state(trip, subject)
     else:
         _deliver_open_order(trip, subject, session)
+
+
+def session_of_order(trip: Trip, subject: Subject) -> CustomerSession | None:
+    """Return the session of a step's order; one of its cart is taken over."""
+    cart_key = cart_key_of(subject, trip.row)
+    return sessions.of_order(
+        subject.key, cart_key, is_edited=lambda: is_edited(trip, subject, cart_key)
+    )
+
+
+def is_edited(trip: Trip, subject: Subject, cart_key: str) -> bool:
+    """Whether the shopper went on with a cart before the step with its order was made.
+
+    What placed the order may save the cart once more, even late, and leave the lines as they are.
+    """
+    marks = [row for row in trip.following if row.aggregate == cart_key]
+    is_marked = any(is_after(row, trip.row.created_at) for row in marks)
+    if not is_marked or subject.instance is None:
+        return False
+    cart = subject_of(cart_key)
+    with suppress(SnapshotError):  # told by the steps that send them
+        return cart.instance is not None and _quantities(cart) != _quantities(subject)
+    return False
+
+
+def _quantities(subject: Subject) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for item in sessions.lines(subject.adapter, subject.instance):
+        found[item.sku] += item.quantity
+    return found
 
 
 def _let_go_of_order(trip: Trip, subject: Subject) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time
@@ -18,7 +18,7 @@ from django_talon.shop import values
 from django_talon.shop.adapter import Adapter
 from django_talon.shop.fingerprint import fingerprint
 from django_talon.shop.registry import adapter_of_key
-from django_talon.shop.snapshots import SessionSnapshot, SnapshotError
+from django_talon.shop.snapshots import ItemSnapshot, SessionSnapshot, SnapshotError
 
 GUEST = "guest-"
 
@@ -42,7 +42,9 @@ def of_cart(key: str) -> CustomerSession | None:
     return CustomerSession.objects.filter(cart=key).order_by("-pk").first()
 
 
-def of_order(key: str, cart_key: str) -> CustomerSession | None:
+def of_order(
+    key: str, cart_key: str, *, is_edited: Callable[[], bool] = lambda: False
+) -> CustomerSession | None:
     """Return the session of an order; one of its cart is taken over."""
     found = CustomerSession.objects.filter(order=key).order_by("-pk").first()
     if found is not None or not cart_key:
@@ -50,14 +52,18 @@ def of_order(key: str, cart_key: str) -> CustomerSession | None:
     session = of_cart(cart_key)
     if session is None or session.order or session.is_over:
         return None
-    take_over(session, key)
+    take_over(session, key, is_edited=is_edited())
     return session
 
 
-def take_over(session: CustomerSession, order_key: str) -> None:
-    """Let the order have its cart's session, entered codes included."""
-    session.order = order_key
-    session.cart_fingerprint = lines_fingerprint(session.cart)
+def take_over(session: CustomerSession, order_key: str, *, is_edited: bool = False) -> None:
+    """Let the order have its cart's session, entered codes included.
+
+    A cart that is edited already is not what was ordered: its next step is a session of its own.
+    """
+    session.order, session.cart_fingerprint = order_key, ""
+    with suppress(SnapshotError):  # told by the step that sends the cart
+        session.cart_fingerprint = "" if is_edited else lines_fingerprint(session.cart)
     session.save(update_fields=["order", "cart_fingerprint"] if session.pk else None)
     CodeEntry.objects.filter(cart=session.cart).update(cart=order_key)
 
@@ -68,10 +74,13 @@ def lines_fingerprint(cart_key: str) -> str:
         return ""
     adapter = adapter_of_key(cart_key)
     cart = adapter.find(cart_key)
-    if cart is None:
-        return ""
-    currency = application(route(cart)).currency
-    return fingerprint(SessionSnapshot(items=tuple(adapter.items(cart, currency))))
+    return "" if cart is None else fingerprint(SessionSnapshot(items=lines(adapter, cart)))
+
+
+def lines(adapter: Adapter, cart_or_order: Any) -> tuple[ItemSnapshot, ...]:
+    """Return the lines of a cart or order in the currency of where it belongs now."""
+    currency = application(route(cart_or_order)).currency
+    return tuple(adapter.items(cart_or_order, currency))
 
 
 def new(alias: str, *, cart: str = "", order: str = "") -> CustomerSession:

@@ -14,28 +14,31 @@ import msgspec
 
 from django_talon.client import encode
 from django_talon.conf import Application, conf
-from django_talon.models import CustomerSession, Erasure, OutboxRow
+from django_talon.models import CustomerSession, Erasure
 from django_talon.models.identity import SessionState
 from django_talon.models.outbox import Kind
 from django_talon.outbox import answers, dialects, sessions, tombstones
 from django_talon.outbox.return_steps import after_close, deliver_return, given_back, reopen
-from django_talon.outbox.session_steps import cancel, deliver_cart, deliver_order, send_open
+from django_talon.outbox.session_steps import (
+    cancel,
+    deliver_cart,
+    deliver_order,
+    is_edited,
+    send_open,
+    session_of_order,
+)
 from django_talon.outbox.subjects import (
     Subject,
-    cart_key_of,
     check,
     fingerprint_of,
     is_unwanted_guest,
     new_for_order,
     subject_of,
 )
-from django_talon.outbox.trip import NotYet, Trip
+from django_talon.outbox.trip import SETTLE, NotYet, Trip
 from django_talon.shop import values
 from django_talon.shop.fingerprint import fingerprint
 from django_talon.shop.snapshots import ItemSnapshot, SessionSnapshot
-
-#: Seconds for which an order's rows may still be on their way when its status is saved.
-SETTLE = 5.0
 
 
 def deliver_transition(trip: Trip) -> None:
@@ -43,9 +46,9 @@ def deliver_transition(trip: Trip) -> None:
     row = trip.row
     subject = subject_of(row.aggregate)
     _wait_until_settled(trip)
-    session = sessions.of_order(subject.key, cart_key_of(subject, row))
+    session = session_of_order(trip, subject)
     if session is None:
-        session = _first_seen(subject, row)
+        session = _first_seen(trip, subject)
     if row.kind == Kind.REOPENED:
         _reopened(trip, subject, session)
     elif session is None:
@@ -98,15 +101,16 @@ def _wait_until_settled(trip: Trip) -> None:
         raise NotYet(ready)
 
 
-def _first_seen(subject: Subject, row: OutboxRow) -> CustomerSession | None:
+def _first_seen(trip: Trip, subject: Subject) -> CustomerSession | None:
     """Return a new session for an order that Talon.One should hear of only now."""
+    row = trip.row
     if subject.instance is None or row.kind != Kind.CLOSED:
         return None
     if sessions.is_history(subject.adapter, subject.instance) or is_unwanted_guest(subject):
         return None
     app = sessions.application_of(None, subject.instance)
     session = new_for_order(app, subject, row)
-    sessions.take_over(session, subject.key)
+    sessions.take_over(session, subject.key, is_edited=is_edited(trip, subject, session.cart))
     return session
 
 

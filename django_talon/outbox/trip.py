@@ -22,6 +22,8 @@ from django_talon.outbox import calls, endpoint, lanes, rows
 STANDING = 1.0
 #: Seconds to wait where an endpoint is neither usable nor known to rest.
 PAUSE = 5.0
+#: Seconds for which what was saved with an order may still be on its way.
+SETTLE = 5.0
 
 
 class NotYet(Exception):

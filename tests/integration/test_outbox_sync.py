@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
 import django_talon
@@ -164,6 +165,54 @@ def test_a_cart_edited_after_its_order_gets_a_session_of_its_own(talon):
     closed, second = session_calls(talon)[-2:]
     assert (closed["state"], second["state"]) == ("closed", "open")
     assert closed["id"] != second["id"]
+
+
+def an_hour_passes_without_delivery() -> None:
+    before = Now() - timedelta(hours=1)
+    OutboxRow.objects.update(created_at=before, due_at=before)
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["cart was sent", "nothing was sent"])
+def test_a_cart_edited_before_its_order_got_through_gets_a_session_of_its_own(talon, is_known):
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    if is_known:
+        deliver_all()
+    order_of(cart)
+    an_hour_passes_without_delivery()
+    CartItem.objects.create(cart=cart, product=product("tea", "5.00"), quantity=1)
+    deliver_all()
+    *_, closed, second = session_calls(talon)
+    assert (closed["state"], [item["sku"] for item in closed["cartItems"]]) == ("closed", ["mug"])
+    assert (second["state"], len(second["cartItems"])) == ("open", 2)
+    assert closed["id"] != second["id"]
+    assert not OutboxRow.objects.exists()
+
+
+def test_a_pending_orders_cart_that_was_edited_meanwhile_gets_a_session_of_its_own(talon):
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    order = order_of(cart, status="draft")
+    an_hour_passes_without_delivery()
+    cart.items.update(quantity=7)
+    cart.save()
+    deliver_all()
+    order.status = Order.Status.PAID
+    order.save()
+    deliver_all()
+    *_, second, closed = session_calls(talon)
+    assert (second["state"], second["cartItems"][0]["quantity"]) == ("open", 7)
+    assert (closed["state"], closed["cartItems"][0]["quantity"]) == ("closed", 1)
+
+
+def test_a_cart_saved_late_by_what_placed_its_order_gets_none(talon):
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    order_of(cart)
+    an_hour_passes_without_delivery()
+    cart.save()
+    deliver_all()
+    assert states(talon) == ["closed"]
+    cart.save()
+    deliver_all()
+    assert states(talon) == ["closed"]
 
 
 def test_an_order_edited_after_its_close_is_recorded_as_drift(talon):

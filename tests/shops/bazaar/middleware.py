@@ -52,5 +52,8 @@ def _of_cookie(request: Any) -> Basket | None:
     try:
         pk = signing.loads(request.COOKIES[COOKIE])
         return Basket.objects.get(pk=pk, owner=None, status=Basket.OPEN)
-    except (KeyError, signing.BadSignature, Basket.DoesNotExist):
+    except KeyError:
+        return None
+    except (signing.BadSignature, Basket.DoesNotExist):  # as one that is frozen
+        request.cookies_to_delete.append(COOKIE)
         return None

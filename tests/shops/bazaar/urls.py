@@ -7,6 +7,7 @@ urlpatterns = [
     path("add/<sku>/", views.add),
     path("quantities/", views.quantities),
     path("voucher/", views.add_voucher),
+    path("voucher/remove/", views.remove_voucher),
     path("later/<int:line>/", views.save_for_later),
     path("login/", views.sign_in),
     path("register/", views.register),
