@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import celery
 import pytest
-from django.db import connections
 
 from django_talon.outbox import endpoint
 from django_talon.signals import pre_send
@@ -45,7 +44,7 @@ def no_call_inside_a_transaction(request: pytest.FixtureRequest) -> Iterator[Non
     seen: list[str] = []
 
     def note(operation: str, dry: bool, **_: object) -> None:
-        if guarded and not dry and connections["default"].in_atomic_block:
+        if guarded and not dry and guards.is_in_transaction():
             seen.append(operation)
 
     pre_send.connect(note, weak=False)
@@ -61,9 +60,15 @@ def nothing_secret_is_told(request: pytest.FixtureRequest) -> Iterator[None]:
     if marker is not None:  # so that the rows are still there when this looks at them
         request.getfixturevalue("transactional_db" if marker.kwargs.get("transaction") else "db")
     records = guards.Records()
-    logging.getLogger().addHandler(records)
+    loggers = [logging.getLogger(name) for name in ("", *guards.LOGGERS)]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers[1:]:
+        logger.setLevel(logging.DEBUG)
+    loggers[0].addHandler(records)
     yield
-    logging.getLogger().removeHandler(records)
+    loggers[0].removeHandler(records)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
     shown = [*records.bad, *(guards.bad_rows() if marker is not None else ())]
     assert not shown, f"secret or personal: {shown}"
 

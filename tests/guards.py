@@ -1,4 +1,4 @@
-"""What must never be seen, and where the suite looks for it after every test.
+"""What must never be seen or happen, and where the suite looks for it after every test.
 
 Customers of the tests have canaries where real ones have personal data. No API key and no canary
 may be in a log record, or in a row of ours or in its repr.
@@ -7,17 +7,20 @@ may be in a log record, or in a row of ours or in its repr.
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 
-from django.apps import apps
+from django.apps import AppConfig, apps
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections
 
 from tests import emptying
 
 #: Personal data of the customers and orders that `tests.helpers` makes.
 MAIL, NAME, STREET = "@canary.example", "Canary-Lovelace", "1 Canary Way"
 CANARIES = (MAIL, NAME, STREET)
+#: Loggers that are listened to from DEBUG on; the others from what they are set to.
+LOGGERS = ("django_talon", "urllib3", "celery", "kombu")
 #: Rows of each table that are looked at.
 MOST = 100
 
@@ -33,6 +36,28 @@ def secrets() -> tuple[str, ...]:
 def seen_in(text: str) -> list[str]:
     """Return the secrets and canaries that a text shows."""
     return [word for word in (*CANARIES, *secrets()) if word and word in text]
+
+
+def is_in_transaction() -> bool:
+    return any(each.in_atomic_block for each in connections.all(initialized_only=True))
+
+
+class Guarded(AppConfig):
+    """An app in the processes that tests start: what it prints is looked for at their end."""
+
+    name = "tests"
+    label = "guarded"
+    SAYS = "GUARD: called inside a transaction"
+
+    def ready(self) -> None:
+        from django_talon.signals import pre_send
+
+        pre_send.connect(self.look, weak=False)
+
+    @staticmethod
+    def look(operation: str, dry: bool, **_: object) -> None:
+        if not dry and is_in_transaction():
+            print(Guarded.SAYS, operation, file=sys.stderr, flush=True)
 
 
 class Records(logging.Handler):

@@ -37,6 +37,8 @@ INSTALLED_APPS = [
     "tests.shops",
     "tests.shops.bazaar",
 ]
+if os.environ.get("TALON_TEST_GUARDED"):
+    INSTALLED_APPS.append("tests.guards.Guarded")
 if os.environ.get("TALON_TEST_WITHOUT"):
     INSTALLED_APPS.append("tests.services.faults.without.Without")
 MIDDLEWARE = [

@@ -17,6 +17,8 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 
+from tests import guards
+
 REDIS = os.environ.get("TALON_TEST_REDIS", "redis://127.0.0.1:6379/9")
 RABBITMQ = os.environ.get("TALON_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 
@@ -64,6 +66,7 @@ class Processes:
     def environment(self) -> dict[str, str]:
         return {
             "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "TALON_TEST_GUARDED": "yes",
             "TALON_TEST_NAME": str(connection.settings_dict["NAME"]),
             "TALON_TEST_TALON_ONE": json.dumps(django_settings.TALON_ONE),
         }
@@ -81,9 +84,12 @@ def processes(transactional_db: None) -> Iterator[Processes]:
     for process in started.running:
         if process.poll() is None:
             started.kill(process)
+    said = [process.stdout.read() for process in started.running if process.stdout is not None]
+    print(*said, sep="\n")
+    for process in started.running:
         if process.stdout is not None:
-            print(process.stdout.read())
             process.stdout.close()
+    assert not [text for text in said if guards.seen_in(text) or guards.Guarded.SAYS in text]
 
 
 @pytest.fixture

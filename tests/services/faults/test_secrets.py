@@ -43,6 +43,22 @@ def test_fault_60_the_guard_sees_what_is_told(talon, settings):
     letter.delete()
 
 
+def test_fault_60_the_guard_of_other_processes_sees_a_call_inside_a_transaction(talon, processes):
+    """What a worker process prints is looked through, and a call inside a transaction is printed."""
+    call = """
+        from django.db import transaction
+        from django_talon.signals import pre_send
+        pre_send.send(None, operation="first", dry=False)
+        with transaction.atomic():
+            pre_send.send(None, operation="dry", dry=True)
+            pre_send.send(None, operation="second", dry=False)
+    """
+    process = processes.script(call)
+    said, _ = process.communicate(timeout=60)
+    processes.running.remove(process)
+    assert said.splitlines() == [f"{guards.Guarded.SAYS} second"]
+
+
 def test_fault_60_no_secret_and_no_person_in_rows_logs_reprs_and_pages(talon, client, caplog):
     """After a journey with refusals, lost answers and dead letters no key and no personal data is
     in any log record, row, repr or admin page.
