@@ -14,6 +14,7 @@ QUICK_TESTS := tests/unit tests/integration tests/contract
 SLOW_TESTS := tests/services tests/browser
 MODEL := tests/services/test_outbox_model.py
 RANDOM := tests/unit/sandbox/test_fuzz.py tests/unit/sandbox/test_random_carts.py
+LARGE := tests/services/faults/test_backlog.py tests/services/faults/test_lanes.py
 RULES := tests/services/faults/test_rules_taken_out.py
 
 .DEFAULT_GOAL := help
@@ -30,9 +31,10 @@ test: lint quick-tests ## Lint, and run the unit, integration and contract tests
 
 test-all: test slow-tests ## The same, then the services and browser tests (below 35 minutes)
 
-nightly: $(STAMP) ## Each rule of delivery taken out; 100 seeds of the model on two databases; 20,000 random requests (hours)
+nightly: $(STAMP) ## Each rule of delivery taken out; 100 seeds of the model on two databases; backlogs of 1,000,000 rows; 20,000 random requests (hours)
 	SANDBOX_FUZZ=20000 SANDBOX_RANDOM_CARTS=10000 $(BIN)/python -m pytest -n $(JOBS) $(RANDOM)
 	TALON_TEST_RULES=all $(BIN)/python -m pytest -n $(JOBS) $(RULES)
+	TALON_TEST_SCALE=full TALON_TEST_DATABASE=postgresql $(BIN)/python -m pytest $(LARGE)
 	TALON_TEST_SEEDS=100 TALON_TEST_DATABASE=postgresql $(BIN)/python -m pytest -n $(JOBS) $(MODEL)
 	TALON_TEST_SEEDS=100 $(BIN)/python -m pytest -n $(JOBS) $(MODEL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -15,6 +16,9 @@ from example_project.shop.models import Cart, CartItem, Order, OrderLine, Produc
 from tests import guards
 
 UPDATE = "updateCustomerSessionV2"
+#: Whether tests of large numbers take the whole of them, as ``make nightly`` does.
+#: ``TALON_TEST_SCALE=full``
+FULL = os.environ.get("TALON_TEST_SCALE") == "full"
 
 
 def product(sku: str = "mug", price: str = "10.00") -> Product:

@@ -11,12 +11,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
+import django_talon
 from django_talon.conf import conf
 from django_talon.doctor import databases
-from django_talon.models import DeadLetter, DeliveryLog, Lane, OutboxRow
+from django_talon.models import CustomerSession, DeadLetter, DeliveryLog, Lane, OutboxRow
 from django_talon.models.outbox import SCHEMA
 from django_talon.outbox import clock, statements
-from tests.helpers import cart_with, deliver_all, session_calls, wait_for
+from example_project.shop.models import Cart, CartItem
+from tests.helpers import FULL, UPDATE, cart_with, deliver_all, product, wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
@@ -30,14 +32,28 @@ def marks(keys, each: int) -> list[OutboxRow]:
     return OutboxRow.objects.bulk_create(made, 1000)
 
 
-def test_fault_51_backlog(talon):
-    """A backlog of many changes is claimed by index, and each cart costs one call."""
-    keys = [f"cart:shop.cart:{cart_with((f'p{n}', '1.00', 1)).pk}" for n in range(20)]
-    marks(keys, 500)
+#: Carts and changes of each, and changes of one cart in each of so many rounds.
+CARTS, CHANGES = (50_000, 20) if FULL else (100, 100)
+ROUNDS, MARKS = (100, 1000) if FULL else (5, 1000)
+
+
+def test_fault_51_backlog(talon, relay):
+    """A backlog of many changes is claimed by index, and each cart costs one call: 1,000,000 of
+    50,000 carts by night, 10,000 of 100 carts otherwise.
+    """
+    mug = product("mug", "1.00")
+    carts = Cart.objects.bulk_create([Cart() for _ in range(CARTS)], 1000)
+    CartItem.objects.bulk_create((CartItem(cart=cart, product=mug) for cart in carts), 1000)
+    for _ in range(CHANGES):
+        django_talon.mark(Cart.objects.all())
+    assert OutboxRow.objects.count() == CARTS * CHANGES
     assert "talon_outbox_due" in plan_of_the_claim()
-    deliver_all(within=120)
-    assert len(session_calls(talon)) == 20
-    assert not OutboxRow.objects.exists()
+    for _ in range(2):
+        relay()
+    wait_for(lambda: not OutboxRow.objects.exists(), within=7200 if FULL else 120)
+    assert CustomerSession.objects.count() == CARTS
+    assert DeliveryLog.objects.filter(operation=UPDATE).count() == CARTS
+    assert not DeadLetter.objects.exists()
 
 
 def plan_of_the_claim() -> str:
@@ -56,8 +72,8 @@ def test_fault_53_retention(talon):
     """
     cart = cart_with(("mug", "1.00", 1))
     key = f"cart:shop.cart:{cart.pk}"
-    for _ in range(5):
-        marks([key], 1000)
+    for _ in range(ROUNDS):
+        marks([key], MARKS)
         deliver_all(within=60)
         assert not OutboxRow.objects.exists()
     old = clock.now() - timedelta(days=conf.RETENTION_DAYS + 1)

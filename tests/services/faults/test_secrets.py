@@ -44,7 +44,7 @@ def test_fault_60_the_guard_sees_what_is_told(talon, settings):
 
 
 def test_fault_60_the_guard_of_other_processes_sees_a_call_inside_a_transaction(talon, processes):
-    """What a worker process prints is looked through, and a call inside a transaction is printed."""
+    """What a worker process prints is looked through; it prints calls inside a transaction."""
     call = """
         from django.db import transaction
         from django_talon.signals import pre_send
