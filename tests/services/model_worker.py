@@ -5,11 +5,13 @@ With the name of a rule, that rule of delivery is taken out first: the model has
 
 from __future__ import annotations
 
+import builtins
 import signal
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -52,7 +54,23 @@ def without_tombstone() -> None:
     Erasure.standing = classmethod(lambda cls, environment, profile_id: False)  # type: ignore[method-assign]
 
 
-RULES = {"lease": without_lease, "tombstone": without_tombstone}
+def without_ids_seen(patch: Any) -> None:
+    """All rows up to the last one that was read are deleted. ``patch`` is pytest's."""
+    from django_talon.models import OutboxRow
+    from django_talon.outbox import answers
+
+    def delete_range(ids: Any) -> None:
+        OutboxRow.objects.filter(pk__lte=max(ids, default=0)).delete()
+
+    patch.setattr(answers, "forget", delete_range)
+
+
+RULES: dict[str, Callable[[], None]] = {
+    "lease": without_lease,
+    "tombstone": without_tombstone,
+    "hold": lambda: without_hold(builtins),
+    "ids_seen": lambda: without_ids_seen(builtins),
+}
 
 
 def work(stop: threading.Event) -> None:

@@ -19,7 +19,7 @@ from django.db import connections, transaction
 import django_talon
 from django_talon import privacy
 from django_talon.models import CustomerSession, DeadLetter, Endpoint, Erasure, OutboxRow
-from django_talon.outbox import answers, clock, delivery, rows
+from django_talon.outbox import clock, delivery, rows
 from example_project.shop.models import Cart, CartItem, Order, Profile
 from tests.helpers import (
     UPDATE,
@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
 SEEDS = int(os.environ.get("TALON_TEST_SEEDS", "5"))
 #: Within so many seeds a rule that is missing has to show.
-MOST = 6
+MOST = 15
 WRITERS, PROCESSES, THREADS, TURNS = 5, 2, 3, 10
 
 
@@ -66,7 +66,7 @@ class Model:
         for number in range(4):
             product(f"p{number}", "2.00")
         self._trouble()
-        rules = [self.rule] if self.rule else []
+        rules = [self.rule] if self.rule in model_worker.RULES else []
         workers = [
             self.processes.start("-m", "tests.services.model_worker", str(THREADS), *rules)
             for _ in range(PROCESSES)
@@ -113,14 +113,12 @@ class Model:
             with transaction.atomic():
                 # The shop's own rows: two transactions on one cart come one after the other.
                 cart = Cart.objects.select_for_update().get(pk=chance.choice(self.carts))
-                change(chance, cart)
-                try:
-                    with transaction.atomic():
-                        change(chance, cart)
-                        if chance.random() < 0.3:
-                            raise Undo
-                except Undo:
-                    pass
+                if chance.random() < 0.3:
+                    change(chance, cart)
+                inner = rolled_back if chance.random() < 0.4 else committed
+                inner(lambda: change(chance, cart))
+                if chance.random() < 0.7:
+                    change(chance, cart)
                 tells = cart.user is not None and chance.random() < 0.4
                 if tells:
                     django_talon.track("newsletter", {"source": event}, customer=cart.user)
@@ -132,14 +130,16 @@ class Model:
             self.events.append(event)
 
     def _last_words(self) -> None:
-        """An order, a change of each cart, and an event of the erased person hours later."""
-        for pk in self.carts:
-            item, _made = CartItem.objects.get_or_create(cart_id=pk, product=product("p0"))
-            item.quantity += 1
-            item.save()
+        """An order, an erased person's traces, and a change after a savepoint that rolled back."""
+        for pk in (self.carts[0], self.carts[2]):
+            one_more(pk)
         django_talon.track("newsletter", {"source": "too late"}, customer=self.people[2])
         with transaction.atomic():
             order_of(Cart.objects.get(pk=self.carts[0]))
+        wait_for(settled, within=120)  # what waits would bring the next change along
+        with transaction.atomic():
+            rolled_back(lambda: one_more(self.carts[3]))
+            one_more(self.carts[3])
 
     def faults(self) -> list[str]:
         """Return what is wrong at the end."""
@@ -175,6 +175,26 @@ class Model:
             for event in self.talon.state()["events"]
             if event["type"] == "newsletter" and event["profileId"] != erased
         ]
+
+
+def committed(work) -> None:
+    with transaction.atomic():
+        work()
+
+
+def rolled_back(work) -> None:
+    try:
+        with transaction.atomic():
+            work()
+            raise Undo
+    except Undo:
+        pass
+
+
+def one_more(pk: int) -> None:
+    item, _made = CartItem.objects.get_or_create(cart_id=pk, product=product("p0"))
+    item.quantity += 1
+    item.save()
 
 
 def change(chance: random.Random, cart: Cart) -> None:
@@ -217,6 +237,18 @@ def test_emu_12_the_model_without_a_rule_lights_up_its_monitor(model, talon, rul
     pytest.fail(f"{MOST} seeds did not notice that there is no {rule}: no {monitor}")
 
 
+@pytest.mark.parametrize("rule", ["hold", "ids_seen", "marks"])
+def test_the_model_notices_that_a_rule_is_missing(model, talon, monkeypatch, rule):
+    if rule == "marks":
+        mark_once_in_a_transaction(monkeypatch)
+    for seed in range(MOST):
+        found = model(seed, rule).faults()
+        if any(fault.startswith(("stale", "events")) for fault in found):
+            return
+        start_again(talon)
+    pytest.fail(f"{MOST} seeds did not notice that there is no {rule}")
+
+
 def start_again(talon) -> None:
     talon.reset()
     for kind in (Order, Cart, User, CustomerSession, Erasure, OutboxRow, Endpoint):
@@ -257,11 +289,7 @@ def quantity_of(talon) -> int:
 def test_the_model_fails_without_deleting_only_what_was_read(talon, monkeypatch):
     assert out_of_order(talon) == 7
     talon.reset()
-
-    def delete_range(ids):
-        OutboxRow.objects.filter(pk__lte=max(ids, default=0)).delete()
-
-    monkeypatch.setattr(answers, "forget", delete_range)
+    model_worker.without_ids_seen(monkeypatch)
     assert out_of_order(talon) == 1
 
 
@@ -293,18 +321,22 @@ def out_of_order(talon) -> int:
 def test_the_model_fails_with_marks_saved_once_per_transaction(talon, monkeypatch):
     assert marked_after_rollback(talon) == 5
     talon.reset()
-    seen: set[str] = set()
+    mark_once_in_a_transaction(monkeypatch)
+    assert marked_after_rollback(talon) == 1
+
+
+def mark_once_in_a_transaction(monkeypatch) -> None:
+    """Write no second mark of an aggregate in one transaction, whatever rolled back in it."""
     insert = rows.insert
 
     def once(new, using):
-        fresh = [row for row in new if row.aggregate not in seen]
-        seen.update(row.aggregate for row in fresh)
-        transaction.on_commit(seen.clear)
-        insert(fresh, using)
+        blocks = connections[using].atomic_blocks
+        seen = vars(blocks[0]).setdefault("seen", set()) if blocks else set()
+        insert([row for row in new if row.aggregate not in seen], using)
+        seen.update(row.aggregate for row in new)
 
     for module in ("rows", "marks", "receivers", "submitting"):
         monkeypatch.setattr(f"django_talon.outbox.{module}.insert", once, raising=False)
-    assert marked_after_rollback(talon) == 1
 
 
 def marked_after_rollback(talon) -> int:
@@ -312,12 +344,7 @@ def marked_after_rollback(talon) -> int:
     cart = cart_with(("mug", "1.00", 1))
     deliver_all()
     with transaction.atomic():
-        try:
-            with transaction.atomic():
-                cart.save()
-                raise Undo
-        except Undo:
-            pass
+        rolled_back(cart.save)
         item = cart.items.get()
         item.quantity = 5
         item.save()

@@ -30,13 +30,7 @@ def hold() -> None:
 
 def ids_seen() -> None:
     """All rows up to the last one that was read are deleted."""
-    from django_talon.models import OutboxRow
-    from django_talon.outbox import answers
-
-    def delete_range(ids: Any) -> None:
-        OutboxRow.objects.filter(pk__lte=max(ids, default=0)).delete()
-
-    answers.forget = delete_range
+    model_worker.without_ids_seen(builtins)
 
 
 def savepoint() -> None:
