@@ -10,7 +10,7 @@ from django.db.models import Max
 
 from django_talon.conf import conf
 from django_talon.doctor.findings import Finding
-from django_talon.models import DeadLetter, Heartbeat, OutboxRow
+from django_talon.models import DeadLetter, DeliveryLog, Heartbeat, OutboxRow
 from django_talon.models.outbox import SCHEMA
 from django_talon.outbox import clock
 from django_talon.outbox.mapping import complaints
@@ -18,6 +18,8 @@ from django_talon.outbox.vital_signs import LATE, SILENCE
 
 #: Dead letters that are looked at for a common cause.
 LETTERS = 1000
+#: From so many answers 409 in an hour on, and such a share of the calls, they are told.
+CONFLICTS, SHARE = 10, 0.01
 
 
 def find() -> Iterator[Finding]:
@@ -25,6 +27,7 @@ def find() -> Iterator[Finding]:
     if conf.ENABLED:
         yield from _silence()
     yield from _newer_rows()
+    yield from _conflicts()
     yield from _dead_letters()
 
 
@@ -53,6 +56,18 @@ def _newer_rows() -> Iterator[Finding]:
     if newer:
         what = f"{newer} rows were written by a newer release than this one."
         yield Finding("django_talon.W108", what, "Deploy that release to the workers, too.")
+
+
+def _conflicts() -> Iterator[Finding]:
+    calls = DeliveryLog.objects.filter(created_at__gte=clock.now() - timedelta(hours=1))
+    conflicts = calls.filter(status=409).count()
+    if conflicts >= CONFLICTS and conflicts >= SHARE * calls.count():
+        what = f"Talon.One answered 409 to {conflicts} calls of the last hour."
+        do = (
+            "Let nobody else update these customers' sessions, and look for a second deployment"
+            " with the same tables or the same API key."
+        )
+        yield Finding("django_talon.W127", what, do)
 
 
 def _dead_letters() -> Iterator[Finding]:

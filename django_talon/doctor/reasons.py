@@ -46,6 +46,7 @@ WHY = {
     "django_talon.E124": "each cart like it becomes a dead letter",
     "django_talon.E125": "each cart like it becomes a dead letter",
     "django_talon.E126": "what is wrong there is not found, and workers may meet the same",
+    "django_talon.W127": "carts wait for each other, and whoever else writes may overwrite them",
     "django_talon.I101": "what changes meanwhile is not noted",
     "django_talon.I114": (
         "there is no hook after a commit, so no worker is woken and only the sweep delivers"

@@ -53,6 +53,7 @@ def test_fault_51_backlog(talon, relay):
     wait_for(lambda: not OutboxRow.objects.exists(), within=7200 if FULL else 120)
     assert CustomerSession.objects.count() == CARTS
     assert DeliveryLog.objects.filter(operation=UPDATE).count() == CARTS
+    assert not DeliveryLog.objects.exclude(status=200).exists()
     assert not DeadLetter.objects.exists()
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from datetime import datetime
 from uuid import uuid4
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 import django_talon
 from django_talon.models import DeadLetter, DeliveryLog, Endpoint, Lane, OutboxRow
@@ -142,6 +143,26 @@ def test_fault_15_retry_after_of_a_server_error(talon, code):
     assert (len(talon.calls()), attempts()) == (1, {0})
     relay_all()
     assert states(talon) == ["open"]
+
+
+def test_fault_16_a_conflict_of_parallel_calls(talon, capsys):
+    """A 409 puts off that cart alone, for two seconds at most: it is no attempt, the endpoint stays
+    healthy, and all arrives. Many of them are told by talon_check.
+    """
+    carts = [cart_with((f"p{number}", "1.00", 1)) for number in range(10)]
+    talon.faults.add(UPDATE, when={"first": 10}, do={"status": {"code": 409}})
+    before = clock.now()
+    relay_once()
+    assert attempts() == {0}
+    for cart in carts:
+        assert 0 < seconds_until(lane_of(cart).blocked_until, before) < 5
+    assert not Endpoint.objects.exclude(health="healthy").exists()
+    relay_all()
+    assert len(states(talon)) == 10
+    assert not DeadLetter.objects.exists()
+    with contextlib.suppress(CommandError):
+        call_command("talon_check", offline=True)
+    assert "django_talon.W127" in capsys.readouterr().out
 
 
 @pytest.fixture
