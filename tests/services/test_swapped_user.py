@@ -26,7 +26,8 @@ def test_B4_a_user_model_of_the_shops_own(talon, processes):
     ada = found.pop("ada")
     pages = dict.fromkeys(("change", "talon_inventory", "asked", "erased"), 200)
     assert found == {**pages, "erasure of": ada, "asked by": "root@shop.example"}
-    [sent] = session_calls(talon)
-    assert sent["profileId"] == ada
+    opened, cancelled = session_calls(talon)
+    assert (opened["profileId"], opened["state"]) == (ada, "open")
+    assert (cancelled["id"], cancelled["state"]) == (opened["id"], "cancelled")
     assert ada in talon.state()["profiles"]
     assert talon.calls("deleteCustomerData")
