@@ -28,6 +28,10 @@ class TalonConfigurationError(Exception):
     """A setting is missing or wrong, and the call cannot be made without it."""
 
 
+class KeyUnavailable(TalonConfigurationError):
+    """The shop's function for ``API_KEY`` raised, as while a vault cannot be reached."""
+
+
 @dataclass(frozen=True)
 class Application:
     """One Talon.One Application: where it is, its key and its currency."""
@@ -204,9 +208,18 @@ def application(alias: str) -> Application:
 
 
 def keys_of(values: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the keys of an Application: one, or several while they are being rotated."""
+    """Return the keys of an Application: one, or several while they are being rotated.
+
+    Raises `KeyUnavailable` if the function that should give them raises.
+    """
     given = values.get("API_KEY") or ()
-    given = given() if callable(given) else given
+    if callable(given):
+        try:
+            given = given()
+        except Exception as error:
+            raise KeyUnavailable(
+                f"The function for API_KEY raised {type(error).__name__}; what waits is kept."
+            ) from error
     listed = given if isinstance(given, list | tuple) else (given,)
     return tuple(str(key) for key in listed if key)
 

@@ -26,11 +26,12 @@ MOST = 100
 
 
 def secrets() -> tuple[str, ...]:
-    """Return the API keys in use."""
+    """Return the API keys in use, but for those that functions give."""
     found = settings.TALON_ONE
     named = [found, *found.get("APPLICATIONS", {}).values()]
     keys = [one.get("API_KEY") or "" for one in named]
-    return tuple(key for each in keys for key in ([each] if isinstance(each, str) else each))
+    listed = [[each] if isinstance(each, str) else each for each in keys if not callable(each)]
+    return tuple(key for each in listed for key in each)
 
 
 def seen_in(text: str) -> list[str]:

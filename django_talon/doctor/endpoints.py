@@ -18,6 +18,7 @@ from django_talon.client import (
 )
 from django_talon.conf import (
     Application,
+    KeyUnavailable,
     TalonConfigurationError,
     application,
     application_settings,
@@ -41,6 +42,10 @@ def find() -> Iterator[Finding]:
 def _of(alias: str) -> Iterator[Finding]:
     try:
         app = application(alias)
+    except KeyUnavailable as away:
+        do = "See that it can be fetched, as `manage.py shell` shows it, and ask again."
+        yield Finding("django_talon.E126", f"Application {alias!r}: {away}", do)
+        return
     except TalonConfigurationError:
         return  # a system check says it
     error, seconds = _ask(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 
 import pytest
 from django.db import connection, connections, transaction
@@ -513,3 +514,25 @@ def test_a_close_that_is_refused_time_and_again_is_one_dead_letter(talon):
     deliver_all()
     assert states(talon)[-1] == "closed"
     assert not DeadLetter.objects.exists()
+
+
+def test_a_key_that_cannot_be_fetched_loses_nothing_and_breaks_no_page(talon, settings):
+    keys = [settings.TALON_ONE["API_KEY"]]
+
+    def vault():
+        return keys[0]
+
+    settings.TALON_ONE = {**settings.TALON_ONE, "API_KEY": vault}
+    [key] = keys
+    keys.clear()
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    assert django_talon.evaluate(cart).allocation.total == Decimal("14.90")
+    deliver_all()
+    assert OutboxRow.objects.exists()
+    assert not DeadLetter.objects.exists()
+    assert talon.calls() == []
+    keys.append(key)
+    all_due()
+    deliver_all()
+    assert states(talon) == ["open"]
+    assert not OutboxRow.objects.exists()
