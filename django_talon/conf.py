@@ -54,10 +54,14 @@ class Application:
         return f"{self.alias}-{digest.hexdigest()[:16]}"
 
 
+#: What is usual comes first: every mark asks.
+_MAPPINGS = (dict, Mapping)
+
+
 def talon_one() -> Mapping[str, Any]:
     """Return the shop's ``TALON_ONE`` dict, or an empty one."""
     value = getattr(settings, "TALON_ONE", None)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, _MAPPINGS) else {}
 
 
 class _Key(Generic[T]):
@@ -71,7 +75,8 @@ class _Key(Generic[T]):
         self.name = name
 
     def __get__(self, instance: object, owner: type | None = None) -> T:
-        return cast(T, talon_one().get(self.name, self.default))
+        found: T = talon_one().get(self.name, self.default)
+        return found
 
 
 class Conf:

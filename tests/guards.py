@@ -20,7 +20,7 @@ from tests import emptying
 MAIL, NAME, STREET = "@canary.example", "Canary-Lovelace", "1 Canary Way"
 CANARIES = (MAIL, NAME, STREET)
 #: Loggers that are listened to from DEBUG on; the others from what they are set to.
-LOGGERS = ("django_talon", "urllib3", "celery", "kombu")
+LOGGERS = ("django_talon", "celery")
 #: Rows of each table that are looked at.
 MOST = 100
 

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.conf import settings
 from django.db import OperationalError, connections
 from django.utils import timezone
 
@@ -48,13 +49,17 @@ _PLAIN = ("", DEFAULT_APPLICATION)
 NO_KEY = UUID(int=0)
 
 
-@dataclass(frozen=True)
+#: A plain string, which is found in a cache sooner than a member of an enumeration.
+_MARK = Kind.MARK.value
+
+
+@dataclass(slots=True)
 class Row:
     """One outbox row to insert."""
 
     lane: str
     aggregate: str
-    kind: str = Kind.MARK
+    kind: str = _MARK
     payload: Mapping[str, Any] | None = None
     priority: int = 0
     #: Empty where the router has to be asked; the worker does that.
@@ -238,17 +243,19 @@ def _application(row: Row) -> str:
 
 def moments(connection: Any) -> tuple[str, list[Any]]:
     """Return SQL and parameters of ``created_at`` and ``due_at``."""
-    found = clock.sql(connection.vendor)
+    found = _now_and_later(connection.vendor, conf.DEBOUNCE, settings.USE_TZ)
     if found:
-        return _now_and_later(*found, conf.DEBOUNCE), []
+        return found, []
     adapt = connection.ops.adapt_datetimefield_value
     due = timezone.now() + timedelta(seconds=conf.DEBOUNCE)
     return "%s, %s", [adapt(timezone.now()), adapt(due)]
 
 
 @cache
-def _now_and_later(now: str, later: str, seconds: float) -> str:
-    return f"{now}, {later.replace('%s', str(float(seconds)))}"
+def _now_and_later(vendor: str, seconds: float, is_aware: bool) -> str:
+    """Return SQL by the database's clock; empty where the host's has to do."""
+    now, later = (is_aware and clock.sql(vendor)) or ("", "")
+    return f"{now}, {later.replace('%s', str(float(seconds)))}" if now else ""
 
 
 def values(row: Row, connection: Any) -> dict[str, Any]:
