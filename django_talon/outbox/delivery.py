@@ -1,4 +1,4 @@
-"""The worker: claim a lane, send what its rows promise, write down the outcome."""
+"""The worker: claim a lane, and make its steps one after the other."""
 
 from __future__ import annotations
 
@@ -6,30 +6,25 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import takewhile
 
-from django.db import InterfaceError, OperationalError, connections, models
-from django.db.models import F
+from django.db import InterfaceError, OperationalError, ProgrammingError, connections
 
-from django_talon.client import TalonError
-from django_talon.client.hushing import places
 from django_talon.conf import TalonConfigurationError, conf
-from django_talon.models import CustomerSession, DeadLetter, Erasure, Heartbeat, OutboxRow
-from django_talon.models.outbox import SCHEMA, TRANSITIONS, Kind, Why
-from django_talon.outbox import answers, backoff, claim, clock, endpoint, lanes, statements, wake
+from django_talon.models import CustomerSession, Heartbeat, OutboxRow
+from django_talon.models.outbox import SCHEMA, TRANSITIONS, Kind
+from django_talon.outbox import claim, clock, endpoint, lanes, outcomes, statements, wake
 from django_talon.outbox.erasure import deliver_erasure
-from django_talon.outbox.event_steps import UnsendableEvent, deliver_event
+from django_talon.outbox.event_steps import deliver_event
 from django_talon.outbox.expiry import deliver_expiry
 from django_talon.outbox.plan import plan
 from django_talon.outbox.profile_steps import deliver_profile
 from django_talon.outbox.session_steps import deliver_cart, deliver_link, deliver_order
-from django_talon.outbox.subjects import ImpossibleTransition, cart_key_of, subject_of
+from django_talon.outbox.subjects import cart_key_of, subject_of
 from django_talon.outbox.transactions import committed_at_once
 from django_talon.outbox.transition_steps import deliver_transition
 from django_talon.outbox.trip import LeaseRanOut, LeaseTaken, NotYet, Trip
-from django_talon.shop.snapshots import SnapshotError
-from django_talon.signals import delivery_failed
 
 logger = logging.getLogger("django_talon")
 
@@ -43,12 +38,6 @@ BEHIND = 5.0
 QUARANTINE = 3
 #: What Celery raises into a task whose time is up; the row is innocent of it.
 SOFT_TIME_LIMIT = "SoftTimeLimitExceeded"
-
-#: Kinds of which a later row says all that an earlier one did: every save of a closed order
-#: says that it is closed. One dead letter is enough.
-_SAYS_IT_AGAIN = {Kind.MARK, *TRANSITIONS}
-#: Errors whose message was written by us and holds no personal data.
-_SAFE = (TalonError, SnapshotError, ImpossibleTransition, UnsendableEvent, LookupError)
 
 
 def drain(seconds: float = 50.0, *, threads: int = 1) -> int:
@@ -198,7 +187,7 @@ def _handler(row: OutboxRow) -> Callable[[Trip], None]:
 def _make(trip: Trip) -> bool:
     """Make one step; return whether the lane can go on."""
     if any(row.claims >= QUARANTINE for row in trip.rows):
-        _bury(trip, RuntimeError("it ended its worker several times"))
+        outcomes.bury(trip, RuntimeError("it ended its worker several times"))
         return True
     # Counted before any work is done: what never comes to an outcome is found by this.
     statements.change(statements.COUNT_CLAIM, trip.ids)
@@ -206,61 +195,26 @@ def _make(trip: Trip) -> bool:
         _forward(trip)
         _handler(trip.row)(trip)
     except NotYet as later:
-        _come_back(trip, later.until)
+        outcomes.come_back(trip, later.until)
         wake.snooze.note((later.until - trip.lease.now()).total_seconds())
     except LeaseTaken:
         trip.repair()
     except LeaseRanOut:
-        _come_back(trip, clock.now())
+        outcomes.come_back(trip, clock.now())
     except TalonConfigurationError as error:
         logger.error("%s", error)
-        _come_back(trip, clock.now() + timedelta(seconds=claim.UNCONFIGURED))
-    except (OperationalError, InterfaceError) as error:
-        _met_the_database(trip, error)
+        outcomes.come_back(trip, clock.now() + timedelta(seconds=claim.UNCONFIGURED))
+    except (OperationalError, InterfaceError, ProgrammingError) as error:
+        return outcomes.met_the_database(trip, error)
     except Exception as error:
         if type(error).__name__ == SOFT_TIME_LIMIT:
-            _cut_short(trip)
+            outcomes.cut_short(trip)
             raise
-        return _failed(trip, error)
+        return outcomes.failed(trip, error)
     else:
-        _heal(trip)
+        outcomes.heal(trip)
         return True
     return False
-
-
-def _met_the_database(trip: Trip, error: Exception) -> None:
-    logger.warning("%s met %s at the database.", trip.aggregate, type(error).__name__)
-    if trip.once:
-        _bury(trip, error)  # its row is gone, and nobody knows whether it arrived
-    _come_back(trip, clock.now() + timedelta(seconds=backoff.jitter(trip.row.attempts)))
-    OutboxRow.objects.filter(pk__in=trip.ids).update(attempts=F("attempts") + 1)
-
-
-def _cut_short(trip: Trip) -> None:
-    """Leave the rows for another turn; Talon.One may still be at work on a call."""
-    _come_back(trip, clock.now())
-    if trip.once:
-        _bury(trip, TimeoutError("the worker's time was up during the call"))
-    if trip.called:
-        _make_good(trip)
-        lanes.block([trip.lease.key, *trip.held], conf.HOLD, Why.HOLD)
-
-
-def _make_good(trip: Trip) -> None:
-    """Send again what another worker sent while our call, whose outcome is unknown, went on."""
-    if not lanes.is_still_ours(trip.lease):
-        trip.repair()
-
-
-def _heal(trip: Trip) -> None:
-    """Take back the dead letter of what has now been delivered."""
-    may_have_some = trip.standing is None or trip.standing.has_letters
-    if trip.row.kind in _SAYS_IT_AGAIN and may_have_some:
-        _waiting_letters(trip.row).delete()
-
-
-def _waiting_letters(row: OutboxRow) -> models.QuerySet[DeadLetter]:
-    return DeadLetter.objects.waiting().filter(kind=row.kind, aggregate=row.aggregate)
 
 
 def _forward(trip: Trip) -> None:
@@ -281,67 +235,3 @@ def _linked_cart(trip: Trip) -> str:
             return str((row.payload or {})["cart"])
     known = CustomerSession.objects.filter(order=trip.aggregate).order_by("-pk").first()
     return known.cart if known else ""
-
-
-def _come_back(trip: Trip, until: datetime) -> None:
-    """Leave the lane's rows for later; this was an outcome, so the claim does not count."""
-    OutboxRow.objects.filter(lane=trip.lease.key).update(claims=0)
-    lanes.put_off(OutboxRow.objects.filter(lane=trip.lease.key), until)
-    OutboxRow.objects.filter(pk__in=trip.ids, due_at__gt=until).update(due_at=until)
-
-
-def _failed(trip: Trip, error: Exception) -> bool:
-    """Do what the error asks for; return whether the lane can go on."""
-    verdict = backoff.judge(error, trip.row.attempts)
-    if trip.app is not None:
-        endpoint.note(trip.app, verdict, error, trip.began)
-    if verdict.is_dead or (trip.once and getattr(error, "ambiguous", False)):
-        _bury(trip, error)  # what may have arrived, and must not arrive twice, is not sent again
-    if verdict.is_dead:
-        return True
-    if getattr(error, "ambiguous", False):
-        _make_good(trip)
-    changes = {"claims": 0, **({"attempts": F("attempts") + 1} if verdict.counts else {})}
-    OutboxRow.objects.filter(pk__in=trip.ids).update(**changes)
-    if verdict.lane_delay and verdict.why == Why.BACKOFF:
-        lanes.back_off(trip.lease.key, verdict.lane_delay, trip.waiting())
-    elif verdict.lane_delay:
-        lanes.block([trip.lease.key, *trip.held], verdict.lane_delay, verdict.why)
-    return False
-
-
-def _bury(trip: Trip, error: Exception) -> None:
-    """Make a dead letter of a row that cannot be helped; it blocks nobody."""
-    row = trip.row
-    letter = DeadLetter(
-        application=trip.app.alias if trip.app else row.application,
-        lane=row.lane,
-        kind=row.kind,
-        aggregate=row.aggregate,
-        payload=row.payload,
-        uid=row.uid,
-        status=getattr(error, "status", None),
-        operation=getattr(error, "operation", ""),
-        reason=reason(error)[:500],
-        pointers=[[detail.pointer, detail.title] for detail in getattr(error, "errors", [])],
-    )
-    if row.kind in _SAYS_IT_AGAIN:
-        _waiting_letters(row).delete()
-    letter.save()
-    if trip.standing is not None:
-        trip.standing.has_letters = True
-    answers.forget(trip.ids)
-    if row.kind == Kind.ERASE:
-        Erasure.objects.filter(pk=(row.payload or {}).get("erasure", 0)).update(
-            status=Erasure.Status.FAILED
-        )
-    logger.warning("%s %s became dead letter %s.", row.kind, row.aggregate, letter.pk)
-    delivery_failed.send_robust(sender=DeadLetter, dead_letter=letter)
-
-
-def reason(error: Exception) -> str:
-    """Return what may be shown of an error: a stranger's message may hold personal data."""
-    if isinstance(error, _SAFE):
-        return str(error)
-    found = places(error)
-    return type(error).__name__ + (f" at {found[-1]}" if found else f": {error}")

@@ -23,7 +23,7 @@ from django_talon.conf import Application, conf, route
 from django_talon.models import CustomerProfile, DeadLetter, Erasure, Installation, Lane
 from django_talon.models.outbox import Kind, Why
 from django_talon.models.privacy import pseudonym
-from django_talon.outbox import clock, delivery, endpoint, lanes, rows, sessions
+from django_talon.outbox import clock, endpoint, lanes, outcomes, rows, sessions
 from django_talon.outbox.repair.gaps import LOWEST
 from django_talon.outbox.repair.patience import Again, CannotGoOn, Patience
 from django_talon.outbox.repair.progress import Run
@@ -201,7 +201,7 @@ class BulkSender:
 
     def _unfit(self, key: str, error: Exception) -> None:
         self._outcomes[key] = REFUSED
-        self._report(f"{key}: {delivery.reason(error)}")
+        self._report(f"{key}: {outcomes.reason(error)}")
 
     def _bury(self, key: str, error: Exception) -> None:
         """Make a dead letter of one customer, and stop where too many are refused."""
@@ -340,7 +340,7 @@ def _bury(app: Application, key: str, error: Exception) -> DeadLetter:
         uid=Row(key, key).sure_uid,
         status=getattr(error, "status", None),
         operation=getattr(error, "operation", ""),
-        reason=delivery.reason(error)[:500],
+        reason=outcomes.reason(error)[:500],
         pointers=[[detail.pointer, detail.title] for detail in getattr(error, "errors", [])],
     )
     delivery_failed.send_robust(sender=DeadLetter, dead_letter=letter)

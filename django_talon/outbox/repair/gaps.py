@@ -17,8 +17,8 @@ from django_talon.models.identity import SessionState
 from django_talon.models.outbox import TRANSITIONS, Kind
 from django_talon.outbox import (
     clock,
-    delivery,
     marks,
+    outcomes,
     return_steps,
     session_steps,
     sessions,
@@ -74,7 +74,7 @@ def gaps(target: Target, page: list[Any], *, history: bool = False) -> Iterator[
         except TalonConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001  a row that cannot be rendered is a finding
-            gap = Gap(key, f"cannot be sent: {delivery.reason(error)}", _again(target, instance))
+            gap = Gap(key, f"cannot be sent: {outcomes.reason(error)}", _again(target, instance))
         if gap is not None:
             yield gap
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 
-from django_talon.models import OutboxRow
+from django_talon.models import DeadLetter, OutboxRow
 from django_talon.models.outbox import SCHEMA
-from tests.helpers import cart_with, deliver_all, session_calls, wait_for
+from django_talon.outbox import outcomes
+from example_project.shop.models import CartItem
+from tests.helpers import all_due, cart_with, deliver_all, session_calls, wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
@@ -58,6 +61,45 @@ def test_fault_46_rows_of_a_release_before(talon):
         )
     deliver_all()
     assert len(session_calls(talon)) == 1
+
+
+def test_fault_46_workers_that_are_deployed_before_the_shops_migration(talon):
+    """While a column of the shop is not there yet, carts wait, and none becomes a dead letter."""
+    cart_with(("mug", "1.00", 1))
+    with without_a_column(CartItem, "quantity"):
+        for _ in range(3):
+            all_due()
+            deliver_all()
+        assert {row.attempts for row in OutboxRow.objects.all()} == {3}
+        assert not DeadLetter.objects.exists()
+    all_due()
+    deliver_all()
+    assert [body["cartItems"][0]["quantity"] for body in session_calls(talon)] == [1]
+    assert not OutboxRow.objects.exists()
+
+
+@pytest.mark.databases("postgresql")  # the others call it an operational error, which may pass
+def test_fault_46_a_column_that_never_comes(talon):
+    """What cannot be read for a quarter of an hour is a dead letter, and blocks nobody."""
+    cart_with(("mug", "1.00", 1))
+    OutboxRow.objects.update(attempts=outcomes.MIGRATING)
+    with without_a_column(CartItem, "quantity"):
+        deliver_all()
+    assert "ProgrammingError" in DeadLetter.objects.get().reason
+    assert not OutboxRow.objects.exists()
+
+
+@contextmanager
+def without_a_column(model, name):
+    """Take a column of a table away for a while, as before the migration that adds it."""
+    table, column = connection.ops.quote_name(model._meta.db_table), name
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME COLUMN {column} TO not_there_yet")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {table} RENAME COLUMN not_there_yet TO {column}")
 
 
 def later_migrations() -> list[str]:

@@ -135,9 +135,9 @@ def same_key() -> None:
 
 def made_good() -> None:
     """What another worker sent during a call of unknown outcome is not sent again."""
-    from django_talon.outbox import delivery
+    from django_talon.outbox import outcomes
 
-    delivery._make_good = lambda trip: None
+    outcomes.make_good = lambda trip: None
 
 
 def ambiguous() -> None:
