@@ -17,25 +17,25 @@ def plan(lease: Lease, waiting: Sequence[OutboxRow], *, is_whole: bool) -> Itera
     A cart that was edited after its order, which did not get through yet, takes a second one.
     """
     steps: dict[object, list[OutboxRow]] = {}
-    ordered: datetime | None = None
+    ends: datetime | None = None
     for row in waiting:
-        if ordered is None and row.aggregate.startswith("order:"):
-            ordered = row.created_at
-        steps.setdefault(_step_of(row, ordered), []).append(row)
+        if ends is None and row.aggregate.startswith("order:"):
+            ends = settled(row)
+        is_later = ends is not None and row.created_at > ends
+        steps.setdefault(_step_of(row, is_later), []).append(row)
     for rows in steps.values():
         mine = {row.pk for row in rows}
         following = [row for row in waiting if row.pk > rows[0].pk and row.pk not in mine]
         yield Trip(lease, rows[0].aggregate, rows, following, is_whole=is_whole)
 
 
-def _step_of(row: OutboxRow, ordered: datetime | None) -> object:
+def _step_of(row: OutboxRow, is_later: bool) -> object:
     """Return what the rows of one step have in common."""
     if row.kind != Kind.MARK:
         return row.pk
-    is_cart = row.aggregate.startswith("cart:")
-    return row.aggregate, is_cart and ordered is not None and is_after(row, ordered)
+    return row.aggregate, is_later and row.aggregate.startswith("cart:")
 
 
-def is_after(row: OutboxRow, ordered: datetime) -> bool:
-    """Whether a row is of something else than what was saved with the order at that moment."""
-    return row.created_at > ordered + timedelta(seconds=SETTLE)
+def settled(row: OutboxRow) -> datetime:
+    """Return the moment after which a row is of something else than what saved this order."""
+    return row.created_at + timedelta(seconds=SETTLE)

@@ -24,7 +24,7 @@ from django_talon.outbox import (
     sessions,
     tombstones,
 )
-from django_talon.outbox.plan import is_after
+from django_talon.outbox.plan import settled
 from django_talon.outbox.return_steps import after_close
 from django_talon.outbox.sessions import Rendered
 from django_talon.outbox.subjects import (
@@ -223,7 +223,7 @@ def deliver_order(trip: Trip) -> None:
     if subject.instance is None:
         _let_go_of_order(trip, subject)
         return
-    session = session_of_order(trip, subject)
+    session = session_of_order(trip, subject, cart_key_of(subject, trip.row))
     if session is not None and session.is_over:
         _after_the_end(trip, subject, session)
     elif session is None and sessions.is_history(subject.adapter, subject.instance):
@@ -234,9 +234,8 @@ def deliver_order(trip: Trip) -> None:
         _deliver_open_order(trip, subject, session)
 
 
-def session_of_order(trip: Trip, subject: Subject) -> CustomerSession | None:
+def session_of_order(trip: Trip, subject: Subject, cart_key: str) -> CustomerSession | None:
     """Return the session of a step's order; one of its cart is taken over."""
-    cart_key = cart_key_of(subject, trip.row)
     return sessions.of_order(
         subject.key, cart_key, is_edited=lambda: is_edited(trip, subject, cart_key)
     )
@@ -247,9 +246,8 @@ def is_edited(trip: Trip, subject: Subject, cart_key: str) -> bool:
 
     What placed the order may save the cart once more, even late, and leave the lines as they are.
     """
-    marks = [row for row in trip.following if row.aggregate == cart_key]
-    is_marked = any(is_after(row, trip.row.created_at) for row in marks)
-    if not is_marked or subject.instance is None:
+    marks = OutboxRow.objects.filter(lane=trip.lease.key, aggregate=cart_key)
+    if subject.instance is None or not marks.filter(created_at__gt=settled(trip.row)).exists():
         return False
     cart = subject_of(cart_key)
     with suppress(SnapshotError):  # told by the steps that send them
@@ -285,7 +283,7 @@ def _after_the_end(trip: Trip, subject: Subject, session: CustomerSession) -> No
 
 def deliver_link(trip: Trip) -> None:
     """Let an order have the session of the cart that ``talon.link`` named."""
-    sessions.of_order(trip.aggregate, (trip.row.payload or {})["cart"])
+    session_of_order(trip, subject_of(trip.aggregate), (trip.row.payload or {})["cart"])
     answers.forget(trip.ids)
 
 

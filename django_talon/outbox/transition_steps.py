@@ -29,6 +29,7 @@ from django_talon.outbox.session_steps import (
 )
 from django_talon.outbox.subjects import (
     Subject,
+    cart_key_of,
     check,
     fingerprint_of,
     is_unwanted_guest,
@@ -46,7 +47,7 @@ def deliver_transition(trip: Trip) -> None:
     row = trip.row
     subject = subject_of(row.aggregate)
     _wait_until_settled(trip)
-    session = session_of_order(trip, subject)
+    session = session_of_order(trip, subject, cart_key_of(subject, row))
     if session is None:
         session = _first_seen(trip, subject)
     if row.kind == Kind.REOPENED:

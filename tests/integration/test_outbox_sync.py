@@ -173,7 +173,11 @@ def an_hour_passes_without_delivery() -> None:
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["cart was sent", "nothing was sent"])
-def test_a_cart_edited_before_its_order_got_through_gets_a_session_of_its_own(talon, is_known):
+@pytest.mark.parametrize("batch", [1, 2, 500])
+def test_a_cart_edited_before_its_order_got_through_gets_a_session_of_its_own(
+    talon, monkeypatch, is_known, batch
+):
+    monkeypatch.setattr(delivery, "BATCH", batch)
     cart = cart_with(("mug", "10.00", 1), user=customer())
     if is_known:
         deliver_all()
@@ -201,6 +205,23 @@ def test_a_pending_orders_cart_that_was_edited_meanwhile_gets_a_session_of_its_o
     *_, second, closed = session_calls(talon)
     assert (second["state"], second["cartItems"][0]["quantity"]) == ("open", 7)
     assert (closed["state"], closed["cartItems"][0]["quantity"]) == ("closed", 1)
+
+
+def test_a_cart_edited_before_its_link_got_through_gets_a_session_of_its_own(talon):
+    cart = cart_with(("mug", "10.00", 1), user=customer())
+    deliver_all()
+    order = order_of(cart)
+    Order.objects.filter(pk=order.pk).update(cart=None)
+    django_talon.link(cart, order)
+    an_hour_passes_without_delivery()
+    cart.items.update(quantity=3)
+    cart.save()
+    deliver_all()
+    assert [(body["state"], body["cartItems"][0]["quantity"]) for body in session_calls(talon)] == [
+        ("open", 1),
+        ("closed", 1),
+        ("open", 3),
+    ]
 
 
 def test_a_cart_saved_late_by_what_placed_its_order_gets_none(talon):
