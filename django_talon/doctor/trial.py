@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from django_talon.client import TalonError, TalonRejected
-from django_talon.conf import TalonConfigurationError
+from django_talon.conf import Application, TalonConfigurationError
 from django_talon.doctor.findings import Finding, of
 from django_talon.models import DeadLetter
-from django_talon.outbox import endpoint, sessions
+from django_talon.outbox import dialects, endpoint, sessions
+from django_talon.outbox.dialects import NotIn2020
 from django_talon.outbox.mapping import complaints
 from django_talon.shop.adapter import Adapter
 from django_talon.shop.registry import adapters
@@ -38,9 +40,12 @@ def _try(adapter: Adapter) -> Iterator[Finding]:
     app = sessions.application_of(None, cart)
     rendered = sessions.render(adapter, cart, sessions.new(app.alias), app)
     body = sessions.request(rendered.snapshot, "open")
-    client = endpoint.client(endpoint.in_force(app))
+    session_id = rendered.session.integration_id
     try:
-        client.update_customer_session_v2(rendered.session.integration_id, body, dry=True)
+        dialects.update_session(_ask, endpoint.in_force(app), session_id, body, dry=True)
+    except NotIn2020 as error:
+        do = "Change the cart, or let the Application speak the API of today."
+        yield Finding("django_talon.E125", f"The newest cart cannot be told: {error}", do)
     except TalonRejected as error:
         pointers = [[detail.pointer, detail.title] for detail in error.errors]
         letter = DeadLetter(
@@ -50,3 +55,7 @@ def _try(adapter: Adapter) -> Iterator[Finding]:
             what = f"Talon.One refuses the newest cart of {type(adapter).__name__}: {complaint}"
             do = "Create it in the Campaign Manager, or mend or take out the entry in talon.py."
             yield Finding("django_talon.E125", what, do)
+
+
+def _ask(app: Application, method: str, *args: Any, **options: Any) -> Any:
+    return getattr(endpoint.client(app), method)(*args, **options)

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 import django_talon
+from django_talon.doctor import trial
 from django_talon.models import CodeEntry, DeadLetter, OutboxRow
 from django_talon.testing import SandboxServer
 from tests.helpers import all_due, cart_with, customer, deliver_all, order_of
@@ -152,3 +153,15 @@ def test_A6_where_talon_one_cannot_tell_the_policy_decides(old, old_sandbox, set
     assert counted == (1 if policy else 2)
     assert DeadLetter.objects.count() == (1 if policy else 0)
     assert not OutboxRow.objects.exists()
+
+
+def test_the_doctor_tries_the_newest_cart_in_the_words_of_2020(old):
+    cart = cart_with(("mug", "10.00", 1))
+    assert [finding.id for finding in trial.find()] == []
+    [asked] = old("updateCustomerSession")
+    assert asked["query"]["dry"] == "true"
+    for code in ("ONE", "TWO"):
+        CodeEntry.objects.create(cart=f"cart:shop.cart:{cart.pk}", code=code)
+    [finding] = trial.find()
+    assert finding.id == "django_talon.E125"
+    assert "2 codes are entered" in finding.what
