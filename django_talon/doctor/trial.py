@@ -38,7 +38,8 @@ def _try(adapter: Adapter) -> Iterator[Finding]:
     if cart is None:
         return
     app = sessions.application_of(None, cart)
-    rendered = sessions.render(adapter, cart, sessions.new(app.alias), app)
+    key = adapter.key("cart", cart.pk)
+    rendered = sessions.render(adapter, cart, sessions.new(app.alias, cart=key), app)
     body = sessions.request(rendered.snapshot, "open")
     session_id = rendered.session.integration_id
     try:
@@ -48,9 +49,7 @@ def _try(adapter: Adapter) -> Iterator[Finding]:
         yield Finding("django_talon.E125", f"The newest cart cannot be told: {error}", do)
     except TalonRejected as error:
         pointers = [[detail.pointer, detail.title] for detail in error.errors]
-        letter = DeadLetter(
-            operation=error.operation, aggregate=adapter.key("cart", cart.pk), pointers=pointers
-        )
+        letter = DeadLetter(operation=error.operation, aggregate=key, pointers=pointers)
         for complaint in complaints(letter):
             what = f"Talon.One refuses the newest cart of {type(adapter).__name__}: {complaint}"
             do = "Create it in the Campaign Manager, or mend or take out the entry in talon.py."
