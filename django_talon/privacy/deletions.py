@@ -49,16 +49,20 @@ def _deleted(*, instance: Any, **_: Any) -> None:
     person = instance.__dict__.pop(_PERSON, None)
     if person is None:
         return
+    _request(person, DELETED)
+
+
+def _request(who: Any, reason: str) -> None:
     try:
         with transaction.atomic(using=clock.outbox_alias()):
-            erase(person, reason=DELETED)
-    except Exception as error:  # noqa: BLE001  a shop's delete never fails because of us
+            erase(who, reason=reason)
+    except Exception as error:  # noqa: BLE001  a shop's change never fails because of us
         _complain(error)
 
 
 def _complain(error: Exception) -> None:
     logger.error(
-        "A customer was deleted in the shop, but the erasure at Talon.One could not be"
+        "A customer was deleted or anonymised in the shop, but the erasure at Talon.One could not be"
         " requested (%s). Request it with `manage.py talon_erase --profile-ids`.",
         type(error).__name__,
     )
@@ -69,5 +73,6 @@ def erase_instance(*, instance: Any, **_: Any) -> None:
 
     For ``post_anonymise`` of django-gdpr-assist, or a signal of the shop's own with
     ``instance``: ``post_anonymise.connect(privacy.erase_instance, sender=User)``.
+    Raises nothing into the shop's change; what could not be requested is logged.
     """
-    erase(instance, reason=ANONYMISED)
+    _request(instance, ANONYMISED)

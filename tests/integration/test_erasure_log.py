@@ -324,3 +324,12 @@ def test_G4_a_signal_of_the_shop_that_anonymises(talon):
     post_anonymise.send(sender=User, instance=ada, user=None)
     erasure = Erasure.objects.get()
     assert (erasure.profile_id, erasure.reason) == (str(ada.pk), "anonymised in the shop")
+
+
+def test_G4_anonymising_goes_on_where_the_erasure_cannot_be_requested(talon, monkeypatch, caplog):
+    from example_project.shop.talon import Shop
+
+    monkeypatch.setattr(Shop, "profile_id", lambda self, user: "ada@example.com", raising=False)
+    privacy.erase_instance(instance=customer())
+    assert not Erasure.objects.exists()
+    assert "could not be requested (SnapshotError)" in caplog.text
