@@ -62,8 +62,8 @@ def _request(who: Any, reason: str) -> None:
 
 def _complain(error: Exception) -> None:
     logger.error(
-        "A customer was deleted or anonymised in the shop, but the erasure at Talon.One could not be"
-        " requested (%s). Request it with `manage.py talon_erase --profile-ids`.",
+        "A customer was deleted or anonymised in the shop, but the erasure at Talon.One could not"
+        " be requested (%s). Request it with `manage.py talon_erase --profile-ids`.",
         type(error).__name__,
     )
 
