@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.auth.models import User
 
 import django_talon
 from django_talon import privacy
-from django_talon.models import CustomerSession, DeadLetter, DeliveryLog, Erasure, OutboxRow
+from django_talon.models import (
+    CustomerProfile,
+    CustomerSession,
+    DeadLetter,
+    DeliveryLog,
+    Erasure,
+    OutboxRow,
+)
 from django_talon.tasks import deliver
 from example_project.shop.models import Profile
-from tests.helpers import UPDATE, cart_with, customer, deliver_all, order_of, wait_for
+from example_project.shop.talon import Shop
+from tests.helpers import UPDATE, all_due, cart_with, customer, deliver_all, order_of, wait_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
 
@@ -42,6 +51,31 @@ def parked(talon):
 
 def left_at(talon, person):
     return talon.state()["profiles"][str(person.pk)]["attributes"]
+
+
+def test_fault_38_an_erasure_touches_nobody_whose_id_looks_alike(talon, monkeypatch):
+    """Ids that differ by case, accent or a space at the end are different people, on MariaDB too:
+    erasing one leaves the others' sessions, profiles and rows alone.
+    """
+    alike = ["abc", "ABC", "äbc", "abc "]
+    monkeypatch.setattr(Shop, "profile_id", lambda self, user: alike[int(user.username)])
+    people = [User.objects.create(username=str(number)) for number in range(len(alike))]
+    for number, person in enumerate(people):
+        cart_with((f"p{number}", "1.00", 1), user=person)
+    deliver_all()
+    privacy.erase(people[0])
+    for _ in range(2):  # a sweep, and a second one later
+        all_due()
+        deliver_all()
+    assert Erasure.objects.get().status == "done"
+    assert sorted(CustomerProfile.objects.values_list("profile_id", flat=True)) == sorted(alike[1:])
+    states = {s["profileId"]: s["state"] for s in talon.state()["sessions"].values()}
+    assert states == {"abc": "cancelled", "ABC": "open", "äbc": "open", "abc ": "open"}
+    before = len(talon.calls())
+    for person in people[1:]:
+        person.save()
+    deliver_all()
+    assert len(talon.calls()) == before
 
 
 def test_fault_38_an_erasure_and_a_queue_full_of_the_person(talon, talon_sandbox, ada, relay):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 from decimal import Decimal
 
 import pytest
@@ -27,6 +29,9 @@ from tests.helpers import (
 from tests.shops.models import Bag, BagEntry, Member, Purchase
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.services]
+
+#: A seed without campaigns, to which attributes are added.
+ANY = {"name": "any", "eventTypes": ["any"], "additionalCosts": ["shipping"], "campaigns": []}
 
 
 def test_fault_16_a_conflict_about_an_event_that_is_there_means_it_arrived(talon, settings):
@@ -156,15 +161,8 @@ def test_fault_49_values_that_json_or_a_database_refuses(talon, monkeypatch, val
     database, in a profile and in an event.
     """
     kind = "number" if isinstance(sent, Decimal) else "string"
-    talon.reset(
-        seed={
-            "name": "any",
-            "attributes": {"CustomerProfile": {"odd": kind}, "Event": {"odd": kind}},
-            "eventTypes": ["any"],
-            "additionalCosts": ["shipping"],
-            "campaigns": [],
-        }
-    )
+    declared = {"CustomerProfile": {"odd": kind}, "Event": {"odd": kind}}
+    talon.reset(seed={**ANY, "attributes": declared})
     monkeypatch.setattr(Shop, "customer_attributes", {"odd": lambda user: value})
     ada = customer()
     if sent is None:
@@ -196,6 +194,62 @@ def test_fault_50_ids_are_opaque_and_those_that_cannot_be_are_named(talon, monke
     assert [call["profileId"] for call in talon.calls("updateCustomerProfileV2")] == good
     assert set(talon.state()["profiles"]) >= set(good)
     assert DeadLetter.objects.count() == len(bad)
+
+
+#: Characters that ids and values are made of, so that few of either are plain.
+ODD = [
+    *("a", "A", "b", "7", " ", ".", "/", "\\", "%", "%2F", "?", "#", "&", "+", ":", ";", '"', "'"),
+    *("\n", "\t", "\x7f", "\0", "\ud800", "\udfff", "\u200b", "\u202e", "\ufeff"),
+    *("e\u0301", "é", "ü", "漢", "\U0001f600", "ß" * 90, "x" * 200),
+]
+
+
+def odd_texts(seed: int, count: int) -> list[str]:
+    chance = random.Random(seed)
+    lengths = (0, 1, 1, 2, 2, 3, 5)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        found["".join(chance.choices(ODD, k=chance.choice(lengths)))] = None
+    return list(found)
+
+
+def can_be_sent(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fault_50_any_id_arrives_as_it_is_or_is_named(talon, monkeypatch, seed):
+    """Of ids of odd characters at random, each arrives unchanged or is a dead letter: none is cut,
+    folded or taken for a path.
+    """
+    every = odd_texts(seed, 80)
+    monkeypatch.setattr(Shop, "profile_id", lambda self, user: every[int(user.username)])
+    for number in range(len(every)):
+        User.objects.create(username=str(number))
+    deliver_all(within=60)
+    good = [
+        one for one in every if 0 < len(one) <= 255 and one not in (".", "..") and can_be_sent(one)
+    ]
+    assert 20 < len(good) < 75
+    assert sorted(c["profileId"] for c in talon.calls("updateCustomerProfileV2")) == sorted(good)
+    assert set(good) <= set(talon.state()["profiles"])
+    assert DeadLetter.objects.count() == len(every) - len(good)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fault_49_any_text_is_sent_in_one_clean_form(talon, monkeypatch, seed):
+    """Texts of odd characters at random arrive without NUL and with half pairs replaced, the same
+    on each database.
+    """
+    texts = odd_texts(seed, 40)
+    talon.reset(seed={**ANY, "attributes": {"CustomerProfile": {"odd": "(list string)"}}})
+    monkeypatch.setattr(Shop, "customer_attributes", {"odd": lambda user: texts})
+    customer()
+    deliver_all()
+    [call] = talon.calls("updateCustomerProfileV2")
+    clean = [re.sub("[\ud800-\udfff]", "\ufffd", text.replace("\0", "")) for text in texts]
+    assert call["body"]["attributes"]["odd"] == clean
+    assert not DeadLetter.objects.exists()
 
 
 def test_fault_61_what_the_shop_takes_away_is_gone_at_talon_one(talon, monkeypatch):
